@@ -1,0 +1,46 @@
+"""Label texts with a fusion of a fine-tuned encoder and language models: calibrated, and honest about what it is worth.
+
+Every name below is loaded when it is first used: importing the package loads neither torch nor a provider's client.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AutoFusionClassifier": "auto",
+    "ClassificationResult": "core.types",
+    "ClassificationType": "core.types",
+    "FusionEnsemble": "ensemble.fusion",
+    "FusionMLP": "ensemble.mlp",
+    "LLMClassifier": "llm.llm_classifier",
+    "LabelSchema": "core.labels",
+    "LinearClassifier": "ml.linear",
+    "RoBERTaClassifier": "ml.roberta_classifier",
+    "ScoreFusion": "ensemble.score_fusion",
+    "Scores": "core.scores",
+    "SimilarityClassifier": "rac.retrieval",
+    "Status": "core.scores",
+    "TextClassifier": "core.contract",
+    "TrainingData": "core.types",
+    "TransformerClassifier": "ml.roberta_classifier",
+    "load": "core.contract",
+}
+
+__all__ = [  # noqa: PLE0604 - the names are the keys of the table above
+    "__version__",
+    *_HOMES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'textclassify' has no attribute {name!r}")
+    value = getattr(import_module(f"textclassify.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

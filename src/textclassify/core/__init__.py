@@ -1,0 +1,1 @@
+"""The words of the library: texts, labels, scores, data, classifiers, folders."""

@@ -1,0 +1,242 @@
+"""`TextClassifier`: the one contract that encoders, language models and fusions of them share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from textclassify.core import dataset
+from textclassify.core.kinds import class_of
+from textclassify.core.labels import LabelSchema
+from textclassify.core.scores import Scores, Status, check_same_labels
+from textclassify.core.storage import new_folder, read_manifest, write_manifest
+from textclassify.core.texts import blank_rows, hash_texts
+from textclassify.core.types import ClassificationResult, TrainingData, decide, gold_for
+from textclassify.errors import DataError, NotFittedError, StorageError
+
+
+class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc] # sklearn has no types
+    """Texts in, `Scores` out; scikit-learn's habits kept.
+
+    A subclass gives `kind` (its name in `core.kinds`), stores its constructor's arguments as they are, and implements
+    `_fit` and `_score`; to be saved, also `_write` and `_read`. Everything a caller sees is here.
+    """
+
+    kind: ClassVar[str]
+    learns: ClassVar[bool] = True
+    """Whether it has to be fitted; others predict with `labels=` alone."""
+
+    schema_: LabelSchema
+
+    @abstractmethod
+    def _fit(self, data: TrainingData) -> None:
+        """Learn from checked data; `schema_` is set already."""
+
+    @abstractmethod
+    def _score(self, texts: list[str]) -> Scores:
+        """Return scores for checked, non-blank texts; `row_ids` are filled in by the caller."""
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        """Write what was learned into `folder`; return what belongs into JSON."""
+        raise StorageError(f"{type(self).__name__} cannot be saved")
+
+    def _read(self, folder: Path, learned: dict[str, Any]) -> None:
+        """Restore what `_write` wrote."""
+        raise StorageError(f"{type(self).__name__} cannot be loaded")
+
+    def fit(
+        self,
+        texts: Any,
+        labels: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        groups: Iterable[Any] | None = None,
+    ) -> Self:
+        """Learn from labelled texts.
+
+        Args:
+            texts: texts, a data frame with a text and a label column, or `TrainingData`.
+            labels: one label per text, or lists of labels; None when `texts` holds them.
+            sample_weight: (n,) weights >= 0.
+            groups: (n,) group names; rows of one group are never split.
+
+        Raises:
+            DataError: texts or labels cannot be used; the message names the row.
+
+        """
+        data = dataset.training_data(
+            texts, labels, schema=self._given_schema(), sample_weight=sample_weight, groups=groups
+        )
+        self.schema_ = data.schema
+        self._fit(data)
+        return self
+
+    def predict_scores(self, texts: Any) -> Scores:
+        """Return `Scores` of n texts, in their order; blank texts come back with status INVALID.
+
+        Raises:
+            NotFittedError: not fitted, and the labels are not known either.
+            DataError: a text is missing or not a string.
+
+        """
+        rows = dataset.texts_of(texts)
+        schema = self._require_schema()
+        blank = blank_rows(rows)
+        scores = self._score([text for text, empty in zip(rows, blank, strict=True) if not empty])
+        check_same_labels(schema.names, scores.labels, scores.source)
+        if blank.any():
+            scores = _with_blank_rows(scores, blank)
+        return replace(scores, row_ids=hash_texts(rows))
+
+    def predict(self, texts: Any, labels: Any = None) -> ClassificationResult:
+        """Return a `ClassificationResult`: a sequence of labels with probabilities, status and sources.
+
+        Args:
+            texts: n texts.
+            labels: gold labels; they fill `metadata["metrics"]` and change nothing else.
+
+        """
+        return self._with_metrics(self._decide(self.predict_scores(texts)), labels)
+
+    def predict_proba(self, texts: Any) -> NDArray[np.float64]:
+        """Return (n, K) probabilities in the order of `classes_`; rows of NaN where there is no answer."""
+        return self.predict_scores(texts).probabilities
+
+    def score(
+        self, texts: Any, labels: Any, sample_weight: ArrayLike | None = None, *, abstentions: str = "error"
+    ) -> float:
+        """Return the accuracy (multi-label: the share of texts whose set of labels is exactly right).
+
+        Args:
+            texts: n texts.
+            labels: their gold labels.
+            sample_weight: (n,) weights.
+            abstentions: what a row without an answer is: "error", "wrong" or "drop".
+
+        Raises:
+            DataError: a row has no answer and `abstentions` is "error".
+
+        """
+        from textclassify.statistics.metrics import accuracy, subset_accuracy
+
+        result = self.predict(texts)
+        gold = gold_for(labels, self._require_schema(), len(result))
+        unanswered = result.status != Status.OK
+        measure = subset_accuracy if result.multi_label else accuracy
+        return measure(gold, result.codes, unanswered=unanswered, abstentions=abstentions, sample_weight=sample_weight)
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The labels, in the order of every score matrix; shape (K,)."""
+        return np.array(self._require_schema().names)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the classifier into a folder that `load` reads: JSON and safetensors, no pickle, no keys.
+
+        Raises:
+            StorageError: the folder cannot be written or holds something else.
+            NotFittedError: there is nothing to save yet.
+
+        """
+        self._require_schema()
+        with new_folder(folder) as temporary:
+            self.write_into(temporary)
+
+    def write_into(self, folder: Path) -> None:
+        """Write the classifier into an existing, empty folder (also as a part of a larger one)."""
+        learned = self._write(folder)
+        state = {"parameters": self._stored_parameters(), "schema": self._require_schema().to_dict(), "learned": learned}
+        write_manifest(folder, self.kind, state)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Return the classifier that `save` wrote; it predicts bit for bit as the saved one did.
+
+        Raises:
+            StorageError: no saved classifier, one of another class, damaged, or of another version.
+
+        """
+        found = load(folder)
+        if not isinstance(found, cls):
+            raise StorageError(f"{str(folder)!r} holds a {type(found).__name__}, not a {cls.__name__}; use textclassify.load")
+        return found
+
+    def _stored_parameters(self) -> dict[str, Any]:
+        """Return the constructor's arguments as JSON; keys and live objects stay out."""
+        parameters = self.get_params(deep=False)
+        parameters.pop("labels", None)
+        return parameters
+
+    def _given_schema(self) -> LabelSchema | None:
+        given = getattr(self, "labels", None)
+        if given is None:
+            return None
+        return LabelSchema.of(given, multi_label=getattr(self, "multi_label", None))
+
+    def _require_schema(self) -> LabelSchema:
+        if hasattr(self, "schema_"):
+            return self.schema_
+        schema = None if self.learns else self._given_schema()
+        if schema is None:
+            remedy = "call fit(texts, labels) first" if self.learns else "pass labels=[...] to the constructor, or call fit"
+            raise NotFittedError(f"{type(self).__name__} does not know its labels yet; {remedy}")
+        return schema
+
+    def _decide(self, scores: Scores) -> ClassificationResult:
+        return decide(scores)
+
+    def _with_metrics(self, result: ClassificationResult, labels: Any) -> ClassificationResult:
+        if labels is None:
+            return result
+        from textclassify.statistics.metrics import headline_metrics
+
+        gold = gold_for(labels, self._require_schema(), len(result))
+        answered = result.status == Status.OK
+        if not answered.any():
+            raise DataError("no text has an answer, so there is nothing to measure; see result.status")
+        metrics = headline_metrics(gold[answered], result.codes[answered], result.probabilities[answered])
+        metrics["coverage"] = float(answered.mean())
+        return replace(result, metadata={**result.metadata, "metrics": metrics})
+
+
+def load(folder: str | Path) -> TextClassifier:
+    """Return any classifier that was saved, of the class that it was.
+
+    Raises:
+        StorageError: no saved classifier, damaged, or of another version.
+
+    """
+    return read_part(Path(folder), verify=True)
+
+
+def read_part(folder: Path, *, verify: bool = False) -> TextClassifier:
+    """Return the classifier in a folder; parts of a folder that was verified need no second look."""
+    kind, state = read_manifest(folder, verify=verify)
+    try:
+        classifier = class_of(kind)(**state["parameters"])
+        classifier.schema_ = LabelSchema.of(state["schema"])
+        classifier._read(folder, state["learned"])  # noqa: SLF001 - the other half of write_into
+    except (KeyError, TypeError) as error:
+        raise StorageError(f"{str(folder)!r} does not describe a {kind} ({error}); save the model again") from error
+    return classifier
+
+
+def _with_blank_rows(scores: Scores, blank: NDArray[np.bool_]) -> Scores:
+    """Return the scores with rows of status INVALID put in where a text was blank."""
+    place = np.cumsum(~blank) - 1
+    place[blank] = -1
+    columns: dict[str, Any] = {}
+    for name in ("values", "status", "method", "cost", "fold"):
+        column = getattr(scores, name)
+        if column is not None:
+            columns[name] = np.concatenate([column, np.zeros_like(column, shape=(1, *column.shape[1:]))])[place]
+    columns["values"][blank] = np.nan
+    columns["status"][blank] = Status.INVALID
+    return replace(scores, row_ids=None, **columns)

@@ -1,0 +1,153 @@
+"""Model folders: JSON and safetensors with checksums, written whole or not at all. Nothing in them is ever executed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from textclassify.errors import StorageError
+
+FORMAT_VERSION = 1
+MANIFEST = "textclassify.json"
+"""The file that makes a folder a saved classifier: format, kind, state and the checksum of every other file."""
+_LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def new_folder(target: str | Path) -> Iterator[Path]:
+    """Give a temporary folder to write into, which becomes `target` when the block ends well.
+
+    A saved classifier at `target` is replaced; any other non-empty folder is left alone.
+
+    Raises:
+        StorageError: `target` cannot be written, holds something else, or is being written by another process.
+
+    """
+    target = Path(target)
+    if target.exists() and not target.is_dir():
+        raise StorageError(f"cannot save to {str(target)!r}: it is a file; name a folder")
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
+        raise StorageError(f"folder {str(target)!r} holds other files; name a new or empty folder")
+    with _claimed(target):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            _replace(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _claimed(target: Path) -> Iterator[None]:
+    lock = target.parent / f".{target.name}{_LOCK}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir() and not os.access(target, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+        handle = lock.open("x")
+    except FileExistsError:
+        raise StorageError(
+            f"folder {str(target)!r} is being written by another process; wait for it, or remove {str(lock)!r} "
+            "if none is running"
+        ) from None
+    except OSError as error:
+        raise StorageError(f"cannot write to {str(target)!r}: {error.strerror}; name a folder that you may write to") from error
+    try:
+        yield
+    finally:
+        handle.close()
+        lock.unlink(missing_ok=True)
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    if target.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+        target.rename(old / "folder")
+        temporary.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        temporary.rename(target)
+
+
+def write_manifest(folder: Path, kind: str, state: Mapping[str, Any]) -> None:
+    """Write the manifest of a finished folder: its kind, its state, and a checksum of every file in it."""
+    from textclassify import __version__
+
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest = {
+        "format": FORMAT_VERSION,
+        "kind": kind,
+        "textclassify": __version__,
+        "state": dict(state),
+        "sha256": {path.relative_to(folder).as_posix(): _sha256(path) for path in files},
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: str | Path, *, verify: bool = True) -> tuple[str, dict[str, Any]]:
+    """Return the kind and the state of a saved classifier, after its files were checked.
+
+    Args:
+        folder: where `save` wrote.
+        verify: whether to compare checksums; a part inside a verified folder needs no second look.
+
+    Raises:
+        StorageError: no saved classifier, a truncated or changed file, or a newer format.
+
+    """
+    folder = Path(folder)
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        version, kind, state, sums = (manifest[key] for key in ("format", "kind", "state", "sha256"))
+    except FileNotFoundError:
+        raise StorageError(f"no saved classifier in {str(folder)!r}; name the folder that `save` or `train` wrote") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{MANIFEST} in {str(folder)!r} is damaged ({error}); save the model again") from error
+    if version != FORMAT_VERSION:
+        raise StorageError(
+            f"{str(folder)!r} has format {version}, this version reads {FORMAT_VERSION}; "
+            f"use textclassify {manifest.get('textclassify', '?')} or train again"
+        )
+    for name, expected in sums.items() if verify else ():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+            raise StorageError(f"{name!r} is missing from {str(folder)!r}; copy the whole folder again")
+        if _sha256(path) != expected:
+            raise StorageError(f"{name!r} in {str(folder)!r} was changed or cut short; copy the whole folder again")
+    return kind, state
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays as safetensors."""
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the named arrays of a safetensors file.
+
+    Raises:
+        StorageError: the file is missing or damaged.
+
+    """
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise StorageError(f"{str(path)!r} cannot be read ({error}); copy the whole folder again") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,82 @@
+"""Texts as they come from users: checked once, hashed once, and names that were almost right."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textclassify.errors import DataError
+
+SHOWN_ROWS = 5
+"""How many offending rows a message lists."""
+
+
+def as_texts(texts: Iterable[Any]) -> list[str]:
+    """Return the texts as a list of plain strings.
+
+    Takes lists, tuples, numpy arrays, pandas and polars Series, Arrow arrays and iterators, in their order. Empty
+    texts pass: whether they are usable depends on the use.
+
+    Raises:
+        DataError: `texts` is one string or a mapping, or a row is missing or not a string (the message names it).
+
+    """
+    if isinstance(texts, str | bytes):
+        raise DataError(f"expected several texts, got one {type(texts).__name__}: {texts[:40]!r}; wrap it in a list: [text]")
+    if hasattr(texts, "to_pylist"):
+        texts = texts.to_pylist()
+    if isinstance(texts, dict) or not isinstance(texts, Iterable):
+        raise DataError(f"expected a sequence of texts, got {type(texts).__name__}; pass a list of strings")
+    if isinstance(texts, np.ndarray) and texts.ndim == 2 and texts.shape[1] == 1:
+        texts = texts[:, 0]
+    rows = list(texts)
+    for number, text in enumerate(rows):
+        if type(text) is not str:
+            rows[number] = _plain_string(text, number)
+    return rows
+
+
+def _plain_string(text: Any, number: int) -> str:
+    if isinstance(text, str):
+        return str(text)
+    if is_missing(text):
+        raise DataError(f"the text in row {number} is missing ({text!r}); drop the row or fill it before calling")
+    raise DataError(
+        f"the text in row {number} is {text!r:.60} ({type(text).__name__}), not a string; "
+        "convert the column to text first, e.g. frame['text'].astype(str)"
+    )
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether `value` stands for nothing: None, NaN, NaT or pandas' NA."""
+    return value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN is what differs from itself
+
+
+def blank_rows(texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Return where a text holds nothing but white space or control characters; shape (n,)."""
+    return np.fromiter((not any(c.isprintable() and not c.isspace() for c in text) for text in texts), bool, len(texts))
+
+
+def hash_texts(texts: Sequence[str]) -> NDArray[np.uint64]:
+    """Return one 64-bit hash per text, equal on every machine; shape (n,)."""
+    digests = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
+    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """Return '; did you mean X?' for the nearest known name, or an empty string."""
+    by_lower = {str(candidate).lower(): candidate for candidate in known}
+    nearest = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
+    return f"; did you mean {by_lower[nearest[0]]!r}?" if nearest else ""
+
+
+def listed(values: Iterable[object], limit: int = SHOWN_ROWS) -> str:
+    """Return the first values, comma-separated, and how many more there are."""
+    shown = [str(value) for value in values]
+    rest = len(shown) - limit
+    return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
