@@ -1,0 +1,110 @@
+"""What every way of combining sources shares: learn from rows, give scores, say what each source added."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Self, TypeAlias
+
+import numpy as np
+from scipy.special import expit, log_softmax, logsumexp, softmax
+
+from textclassify.core.scores import Scores
+from textclassify.ensemble.readings import Arrays, Floats, Reading, reading_for
+from textclassify.ensemble.rows import FusionRows
+
+Evidence: TypeAlias = dict[str, Floats]
+"""Per source: calibrated log-probabilities or log-odds (n, K)."""
+
+
+class Combiner(ABC):
+    """One rung of the ladder: sources' scores in, log-probabilities (multi-label: log-odds) out.
+
+    One of your own names its `rung`, and implements `_learn` and `_parts`; what it learned are arrays whose names end in `_`.
+    """
+
+    rung: ClassVar[str]
+    min_rows: ClassVar[int] = 0
+    """Rows below which it is not tried."""
+
+    multi_label: bool
+    names: tuple[str, ...]
+    readings: dict[str, Reading]
+
+    def fit(self, rows: FusionRows) -> Self:
+        """Learn from rows that every source scored."""
+        self.multi_label = rows.multi_label
+        self.names = rows.names
+        self.readings = {name: self._reading(scores) for name, scores in rows.sources.items()}
+        evidence = {
+            name: reading.fit_read(rows.sources[name], rows.gold, rows.weight) for name, reading in self.readings.items()
+        }
+        self._learn(evidence, rows)
+        return self
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The sources whose scores make a difference."""
+        return self.names
+
+    def scores(self, sources: Mapping[str, Scores]) -> Floats:
+        """Return log-probabilities (log-odds) of shape (n, K) for rows that every needed source scored."""
+        logits = np.sum(list(self.contributions(sources).values()), axis=0)
+        return logits if self.multi_label else np.asarray(log_softmax(logits, axis=1))
+
+    def contributions(self, sources: Mapping[str, Scores]) -> Evidence:
+        """Return what each part adds to the logits: {source (or "label bias", "interaction"): (n, K)}."""
+        return self._parts({name: self.readings[name].read(sources[name]) for name in self.needs})
+
+    def weights(self) -> dict[str, float]:
+        """Return each source's weight, where the combiner has one number for it."""
+        return {}
+
+    def state(self) -> Arrays:
+        """Return all that was learned, as arrays by name."""
+        arrays = {name: np.asarray(value) for name, value in vars(self).items() if name.endswith("_")}
+        for number, name in enumerate(self.names):
+            arrays |= {f"reading.{number}.{key}": value for key, value in self.readings[name].state().items()}
+        return arrays
+
+    def load_state(self, sources: Mapping[str, Scores], state: Arrays) -> Self:
+        """Take over what a combiner of the same rung learned from sources of these scales."""
+        self.names = tuple(sorted(sources))
+        self.multi_label = next(iter(sources.values())).multi_label
+        self.readings = {name: self._reading(sources[name]) for name in self.names}
+        for number, name in enumerate(self.names):
+            start = f"reading.{number}."
+            self.readings[name].load_state({key.removeprefix(start): a for key, a in state.items() if key.startswith(start)})
+        for name, value in state.items():
+            if not name.startswith("reading."):
+                setattr(self, name, value)
+        return self
+
+    def _reading(self, scores: Scores) -> Reading:
+        return reading_for(scores)
+
+    @abstractmethod
+    def _learn(self, evidence: Evidence, rows: FusionRows) -> None:
+        """Learn from calibrated evidence and gold."""
+
+    @abstractmethod
+    def _parts(self, evidence: Evidence) -> Evidence:
+        """Return the additive parts of the logits."""
+
+
+def targets_of(rows: FusionRows) -> Floats:
+    """Return gold as (n, K) zeros and ones."""
+    if rows.multi_label:
+        return rows.gold.astype(np.float64)
+    return np.asarray(np.eye(len(rows.labels))[rows.gold])
+
+
+def loss_and_residual(logits: Floats, targets: Floats, weight: Floats, *, multi_label: bool) -> tuple[float, Floats]:
+    """Return the summed log loss and its gradient by the logits (n, K)."""
+    if multi_label:
+        losses = (np.logaddexp(0.0, logits) - targets * logits).sum(axis=1)
+        probabilities = expit(logits)
+    else:
+        losses = logsumexp(logits, axis=1) - (targets * logits).sum(axis=1)
+        probabilities = softmax(logits, axis=1)
+    return float(weight @ losses), weight[:, None] * (probabilities - targets)

@@ -1,0 +1,241 @@
+"""`FusionEnsemble`: several classifiers trained on the same rows and fused by what their out-of-fold scores are worth."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from textclassify.core import dataset
+from textclassify.core.contract import TextClassifier, read_part
+from textclassify.core.progress import doing
+from textclassify.core.scores import IN_SAMPLE, Scores, Status
+from textclassify.core.types import ClassificationResult, TrainingData
+from textclassify.ensemble.ladder import LadderReport
+from textclassify.ensemble.out_of_fold import FoldAverage, held_out_folds
+from textclassify.ensemble.rows import complete
+from textclassify.ensemble.score_fusion import ScoreFusion
+from textclassify.errors import ConfigError
+from textclassify.statistics.folds import stratified_sample
+
+logger = logging.getLogger(__name__)
+
+_FUSION_OPTIONS = {
+    "fusion_hidden_dims": "hidden_dims",
+    "fusion_lr": "learning_rate",
+    "fusion_epochs": "epochs",
+    "fusion_batch_size": "batch_size",
+}
+
+
+class FusionEnsemble(TextClassifier):
+    """Trains every source out-of-fold on the same folds, then a `ScoreFusion` on their scores.
+
+    Args:
+        sources: {name: classifier}; those that learn are trained once per fold, others score as they are.
+        labels: the label schema; None = from the data.
+        combiner: "auto" = the ladder with its gate; "mlp" = the network of the paper.
+        metric: what the gate guards; None = accuracy, for multi-label micro-F1.
+        n_folds: folds under 2,000 rows.
+        one_model: reserve a fifth for the fusion instead, and train each source once.
+        fusion_rows: rows that a language model is asked about for training; None = max(500, 10 K).
+        fusion_hidden_dims: widths of the fusion network's hidden layers.
+        fusion_lr: its learning rate.
+        fusion_epochs: its epochs at most.
+        fusion_batch_size: its batch size.
+        multi_label: asserted when given.
+        random_state: seeds folds, samples and networks.
+
+    Learned: `sources_` (fitted), `fusion_`, `training_scores_` (what the fusion learned from, by source).
+    """
+
+    kind: ClassVar[str] = "fusion"
+
+    def __init__(
+        self,
+        sources: Mapping[str, TextClassifier] | None = None,
+        labels: Any = None,
+        *,
+        combiner: str = "auto",
+        metric: str | None = None,
+        n_folds: int = 5,
+        one_model: bool = False,
+        fusion_rows: int | None = None,
+        fusion_hidden_dims: Sequence[int] | None = None,
+        fusion_lr: float | None = None,
+        fusion_epochs: int | None = None,
+        fusion_batch_size: int | None = None,
+        multi_label: bool | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.sources = sources
+        self.labels = labels
+        self.combiner = combiner
+        self.metric = metric
+        self.n_folds = n_folds
+        self.one_model = one_model
+        self.fusion_rows = fusion_rows
+        self.fusion_hidden_dims = fusion_hidden_dims
+        self.fusion_lr = fusion_lr
+        self.fusion_epochs = fusion_epochs
+        self.fusion_batch_size = fusion_batch_size
+        self.multi_label = multi_label
+        self.random_state = random_state
+
+    def _fit(self, data: TrainingData) -> None:
+        if not self.sources:
+            raise ConfigError("a fusion needs sources: FusionEnsemble({'linear': LinearClassifier(), ...})")
+        folds = held_out_folds(data, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state)
+        usable = np.flatnonzero(folds >= 0)
+        rows = usable if len(usable) else np.arange(len(data))  # too few to hold any out: nothing will be learned
+        self.sources_: dict[str, TextClassifier] = {}
+        scores: dict[str, Scores] = {}
+        for name, source in self.sources.items():
+            with doing(f"{name}: "):
+                self.sources_[name], scores[name] = self._fitted(source, data, folds, rows)
+        self.training_scores_ = self._learnable(scores, data)
+        self.fusion_ = self._score_fusion()
+        with doing("fusion: "):
+            self.fusion_.fit(
+                {name: one.take(rows) for name, one in self.training_scores_.items()},
+                [data.labels[row] for row in rows] if not data.multi_label else data.gold[rows],
+                groups=data.clusters[rows],
+                sample_weight=None if data.sample_weight is None else data.sample_weight[rows],
+            )
+        logger.info("%s", self.fusion_.ladder_report_)
+
+    def _fitted(
+        self, source: TextClassifier, data: TrainingData, folds: NDArray[np.int16], rows: NDArray[np.intp]
+    ) -> tuple[TextClassifier, Scores]:
+        """Return the fitted source and its scores of all training rows, missing where it must not or need not score."""
+        if source.learns:
+            fold_average = FoldAverage(source, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state)
+            fold_average.fit_folds(data, folds)
+            return fold_average, fold_average.out_of_fold_scores_
+        fitted = clone(source).fit(data)
+        asked = self._rows_to_ask(data, rows) if source.asks_llm else rows
+        scores = fitted.predict_scores([data.texts[row] for row in asked])
+        seen = np.zeros(len(scores), dtype=bool) if scores.fold is None else scores.fold == IN_SAMPLE
+        return fitted, _spread(scores.take(~seen), asked[~seen], data)
+
+    def _rows_to_ask(self, data: TrainingData, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        size = max(500, 10 * len(data.schema)) if self.fusion_rows is None else self.fusion_rows
+        if size >= len(rows):
+            return rows
+        return rows[stratified_sample(data.gold[rows], size, data.clusters[rows], random_state=self.random_state)]
+
+    def _learnable(self, scores: dict[str, Scores], data: TrainingData) -> dict[str, Scores]:
+        """Return the scores; where no row could be held out of any source, the deployed models' own, to name the sources.
+
+        Nothing is learned from those: the fusion has too few rows then and takes its prior weights.
+        """
+        if any(complete(one).any() for one in scores.values()):
+            return scores
+        known = {name: source.predict_scores(data.texts) for name, source in self.sources_.items()}
+        return {name: replace(one, fold=None) for name, one in known.items()}
+
+    def _score_fusion(self) -> ScoreFusion:
+        options = {option: getattr(self, name) for name, option in _FUSION_OPTIONS.items()}
+        llm = [name for name, source in (self.sources or self.sources_).items() if source.asks_llm]
+        return ScoreFusion(
+            random_state=self.random_state, metric=self.metric, combiner=self.combiner, llm_sources=llm, **options
+        )
+
+    @property
+    def ladder_report_(self) -> LadderReport:
+        """What was compared, and what was selected."""
+        return self.fusion_.ladder_report_
+
+    @property
+    def selected_(self) -> str:
+        """Name of the deployed rung."""
+        return self.fusion_.selected_
+
+    def source_scores(self, texts: Any, names: Iterable[str] | None = None) -> dict[str, Scores]:
+        """Return the scores of the named sources; None = of those that make a difference.
+
+        Where one of these has no scores for a text, the sources that ask no language model stand in for it.
+        """
+        rows = dataset.texts_of(texts)
+        self._require_schema()
+        wanted = sorted(self.fusion_.needs_ if names is None else names)
+        scores = {name: self.sources_[name].predict_scores(rows) for name in wanted}
+        if names is None:
+            missing = np.flatnonzero(~np.all([complete(one) for one in scores.values()], axis=0))
+            scores |= self._stand_ins(rows, missing, wanted)
+        return scores
+
+    def _stand_ins(self, texts: list[str], missing: NDArray[np.intp], wanted: Sequence[str]) -> dict[str, Scores]:
+        free = [name for name in self.fusion_.rows_.names if name not in wanted and not self.sources_[name].asks_llm]
+        if not len(missing):
+            return {}
+        chosen = [texts[row] for row in missing]
+        stand_ins = {}
+        for name in free:
+            scores = self.sources_[name].predict_scores(chosen)
+            place = np.full(len(texts), len(missing))
+            place[missing] = np.arange(len(missing))
+            stand_ins[name] = replace(Scores.concat([scores, _not_called(scores)]).take(place), row_ids=None)
+        return stand_ins
+
+    def _score(self, texts: list[str]) -> Scores:
+        return self.fusion_.predict_scores(self.source_scores(texts))
+
+    def predict(self, texts: Any, labels: Any = None) -> ClassificationResult:
+        """Return answers with probabilities, each source's scores and what each source adds.
+
+        Args:
+            texts: n texts.
+            labels: gold labels; they fill `metadata["metrics"]` and change nothing else.
+
+        """
+        return self._with_metrics(self.fusion_result(self.source_scores(texts)), labels)
+
+    def fusion_result(self, scores: Mapping[str, Scores]) -> ClassificationResult:
+        """Return the answers that already computed source scores imply."""
+        return self.fusion_.predict(scores)
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        for name, source in self.sources_.items():
+            part = folder / "sources" / name
+            part.mkdir(parents=True)
+            source.write_into(part)
+        return {"sources": list(self.sources_), "fusion": self.fusion_.write_into(folder)}
+
+    def _read(self, folder: Path, learned: dict[str, Any]) -> None:
+        self.sources_ = {name: read_part(folder / "sources" / name) for name in learned["sources"]}
+        self.fusion_ = ScoreFusion.read_from(folder, learned["fusion"])
+
+    def _stored_parameters(self) -> dict[str, Any]:
+        parameters = super()._stored_parameters()
+        parameters.pop("sources")
+        return parameters
+
+
+def _spread(scores: Scores, rows: NDArray[np.intp], data: TrainingData) -> Scores:
+    """Return scores of some rows as scores of all rows, NOT_CALLED elsewhere."""
+    place = np.full(len(data), len(scores))
+    place[rows] = np.arange(len(scores))
+    spread = Scores.concat([scores, _not_called(scores)]).take(place)
+    return replace(spread, row_ids=data.row_ids)
+
+
+def _not_called(like: Scores) -> Scores:
+    """Return one row of the same source that was not asked."""
+    empty = Scores.build(
+        np.full((1, len(like.labels)), np.nan),
+        like.labels,
+        like.scale,
+        source=like.source,
+        multi_label=like.multi_label,
+        status=[Status.NOT_CALLED],
+        fold=None if like.fold is None else -1,
+        row_ids=None if like.row_ids is None else [0],
+    )
+    return replace(empty, calibration=like.calibration)

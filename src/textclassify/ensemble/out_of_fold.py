@@ -1,0 +1,154 @@
+"""Honest scores for everything that is learned on top: each row is scored by a model that never saw it.
+
+As in stacked generalisation (Wolpert 1992): a combiner that is learned from scores of rows the source was trained on
+learns to trust that source too much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from sklearn.base import clone
+
+from textclassify.core.contract import TextClassifier, read_part
+from textclassify.core.progress import doing
+from textclassify.core.scores import IN_SAMPLE, Scale, Scores, Status
+from textclassify.core.types import TrainingData
+from textclassify.ensemble.readings import raw_evidence
+from textclassify.statistics.folds import assign_folds
+
+RESERVE_FROM = 2000
+"""Rows from which one reserved part replaces the folds."""
+RESERVED_SHARE = 0.2
+
+
+def held_out_folds(data: TrainingData, *, n_folds: int = 5, one_model: bool = False, random_state: int = 0) -> NDArray[np.int16]:
+    """Return the fold that holds each row out, (n,); -1 for rows that are in every training part.
+
+    Under 2,000 rows there are `n_folds` folds; from there on, or with `one_model`, a stratified fifth is reserved as
+    fold 0 and the rest only trains. Rows of equal text or of one group stay together.
+    """
+    if not one_model and len(data) < RESERVE_FROM:
+        return assign_folds(data.gold, n_folds, data.clusters, random_state=random_state)
+    fifths = assign_folds(data.gold, round(1 / RESERVED_SHARE), data.clusters, random_state=random_state)
+    return np.where(fifths == 0, np.int16(0), np.int16(-1))
+
+
+class FoldAverage(TextClassifier):
+    """A classifier trained once per fold, the models' average deployed, and out-of-fold scores of its training rows.
+
+    What is deployed is what was measured: no model is refitted on all rows behind the back of whatever was learned
+    from the out-of-fold scores.
+
+    Args:
+        classifier: the classifier to train; it is cloned, never fitted itself.
+        labels: as for any classifier.
+        n_folds: models to train under 2,000 rows; from there on one model is trained on four fifths.
+        one_model: train one model on four fifths with fewer rows, too.
+        random_state: seeds the folds.
+
+    Learned: `members_` and `out_of_fold_scores_`, which has a row for each training row: `fold` tells which model left
+    it out, and rows that every model saw are NOT_CALLED.
+    """
+
+    kind: ClassVar[str] = "fold_average"
+
+    def __init__(
+        self,
+        classifier: TextClassifier | None = None,
+        labels: Any = None,
+        *,
+        n_folds: int = 5,
+        one_model: bool = False,
+        random_state: int = 0,
+    ) -> None:
+        self.classifier = classifier
+        self.labels = labels
+        self.n_folds = n_folds
+        self.one_model = one_model
+        self.random_state = random_state
+
+    def _fit(self, data: TrainingData) -> None:
+        folds = held_out_folds(data, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state)
+        self.fit_folds(data, folds)
+
+    def fit_folds(self, data: TrainingData, folds: NDArray[np.int16]) -> FoldAverage:
+        """Train one model per fold of the given plan, so that several classifiers can share one."""
+        if self.classifier is None:
+            raise TypeError("FoldAverage needs a classifier to train: FoldAverage(LinearClassifier())")
+        self.schema_ = data.schema
+        self.members_: list[TextClassifier] = []
+        held_out = np.unique(folds[folds >= 0])
+        parts: list[tuple[NDArray[np.intp], Scores]] = []
+        for number, fold in enumerate(held_out, start=1):
+            with doing(f"model {number} of {len(held_out)}: " if len(held_out) > 1 else ""):
+                rows = np.flatnonzero(folds == fold)
+                member = clone(self.classifier).fit(data.take(np.flatnonzero(folds != fold)))
+                parts.append((rows, member.predict_scores([data.texts[row] for row in rows])))
+            self.members_.append(member)
+        if not self.members_:  # nothing can be held out: one model that saw every row
+            self.members_.append(clone(self.classifier).fit(data))
+        self.out_of_fold_scores_ = _assembled(parts, data, folds)
+        return self
+
+    def _score(self, texts: list[str]) -> Scores:
+        scores = [member.predict_scores(texts) for member in self.members_]
+        if len(scores) == 1:
+            return scores[0]
+        mean = np.mean([raw_evidence(one) for one in scores], axis=0)
+        scale = Scale.LOG_ODDS if self.schema_.multi_label else Scale.LOG_PROBABILITY
+        values = mean if self.schema_.multi_label else _log_softmax(mean)
+        status = np.max([one.status for one in scores], axis=0)
+        values[status != Status.OK] = np.nan
+        cost = np.sum([one.cost for one in scores], axis=0)
+        first = scores[0]
+        return replace(first, values=values, scale=scale, status=status, cost=cost, calibration=f"mean of {len(scores)} models")
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        for number, member in enumerate(self.members_):
+            part = folder / f"model_{number}"
+            part.mkdir()
+            member.write_into(part)
+        return {"models": len(self.members_)}
+
+    def _read(self, folder: Path, learned: dict[str, Any]) -> None:
+        self.members_ = [read_part(folder / f"model_{number}") for number in range(learned["models"])]
+        self.classifier = clone(self.members_[0])
+
+    def _stored_parameters(self) -> dict[str, Any]:
+        return {"n_folds": self.n_folds, "one_model": self.one_model, "random_state": self.random_state}
+
+
+def _assembled(
+    parts: Sequence[tuple[NDArray[np.intp], Scores]], data: TrainingData, folds: NDArray[np.int16]
+) -> Scores:
+    """Return one Scores in the order of the data; rows that every model saw are NOT_CALLED and marked in-sample."""
+    scale = parts[0][1].scale if parts else (Scale.LOG_ODDS if data.multi_label else Scale.LOG_PROBABILITY)
+    values = np.full((len(data), len(data.schema)), np.nan)
+    status = np.full(len(data), Status.NOT_CALLED, dtype=np.uint8)
+    method, cost = np.zeros(len(data), dtype=np.uint8), np.zeros(len(data))
+    for rows, scores in parts:
+        values[rows], status[rows] = scores.values, scores.status
+        method[rows], cost[rows] = scores.method, scores.cost
+    return Scores.build(
+        values,
+        data.schema.names,
+        scale,
+        source=parts[0][1].source if parts else "untrained",
+        multi_label=data.multi_label,
+        method=method,
+        status=status,
+        cost=cost,
+        fold=np.where(folds >= 0, folds, np.int16(IN_SAMPLE)),
+        row_ids=data.row_ids,
+    )
+
+
+def _log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(log_softmax(values, axis=1))

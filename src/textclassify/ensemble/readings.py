@@ -1,0 +1,197 @@
+"""How one source is read: its scores as calibrated log-probabilities (log-odds for multi-label) that can be added up."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from textclassify.core.labels import Gold
+from textclassify.core.scores import Scale, Scores
+from textclassify.statistics.calibration import TemperatureScaling
+
+Floats: TypeAlias = NDArray[np.float64]
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+
+
+class Reading(ABC):
+    """One source's scores turned into evidence (n, K); learned on rows that the source was not trained on."""
+
+    @abstractmethod
+    def fit_read(self, scores: Scores, gold: Gold, weight: Floats) -> Floats:
+        """Learn, and return the evidence of the same rows, each without its own influence where that matters."""
+
+    @abstractmethod
+    def read(self, scores: Scores) -> Floats:
+        """Return the evidence (n, K); NaN rows where the source has no scores."""
+
+    @abstractmethod
+    def state(self) -> Arrays:
+        """Return what was learned, as arrays."""
+
+    @abstractmethod
+    def load_state(self, state: Arrays) -> None:
+        """Take over what another reading learned."""
+
+
+def reading_for(scores: Scores) -> Reading:
+    """Return the reading that fits the scale: votes through their confusion, all else through one temperature."""
+    return VoteReading(multi_label=scores.multi_label) if scores.scale is Scale.VOTE_SHARE else TemperatureReading()
+
+
+class TemperatureReading(Reading):
+    """Log-probabilities or log-odds divided by one temperature (Guo et al. 2017)."""
+
+    def __init__(self) -> None:
+        self.scaling = TemperatureScaling()
+
+    def fit_read(self, scores: Scores, gold: Gold, weight: Floats) -> Floats:
+        """Learn the temperature; one number for all rows, so no row's own influence needs taking out."""
+        self.scaling.fit(raw_evidence(scores), gold, weight)
+        return self.read(scores)
+
+    def read(self, scores: Scores) -> Floats:
+        """Return the calibrated scores."""
+        return self.scaling.transform(raw_evidence(scores))
+
+    def state(self) -> Arrays:
+        """Return the temperature."""
+        return dict(self.scaling.state())
+
+    def load_state(self, state: Arrays) -> None:
+        """Take over a temperature."""
+        self.scaling.load_state(state)
+
+
+class RawReading(Reading):
+    """Scores taken at their word, for when there are no rows to learn from."""
+
+    def fit_read(self, scores: Scores, gold: Gold, weight: Floats) -> Floats:  # noqa: ARG002 - nothing is learned
+        """Return the scores as they are."""
+        return raw_evidence(scores)
+
+    def read(self, scores: Scores) -> Floats:
+        """Return the scores as they are."""
+        return raw_evidence(scores)
+
+    def state(self) -> Arrays:
+        """Return nothing."""
+        return {}
+
+    def load_state(self, state: Arrays) -> None:
+        """Take over nothing."""
+
+
+class VoteReading(Reading):
+    """What a vote says about each label, learned from how often it was cast for texts of that label.
+
+    Single-label: P(vote | label) with "no label" as a vote of its own. The prior of each label's row of the confusion
+    matrix puts the source's overall accuracy on the label itself and spreads the errors by how often each vote occurs;
+    it counts as `strength` rows. Multi-label: the same with two votes, for and against, per label.
+    Rows that are learned from are read with their own count taken out: counted and weighted on the same rows, a
+    confusion matrix of many labels and few rows remembers the answers.
+    """
+
+    def __init__(self, *, multi_label: bool, strength: float = 5.0) -> None:
+        self.multi_label = multi_label
+        self.strength = strength
+        self.tables_: Floats
+
+    def fit_read(self, scores: Scores, gold: Gold, weight: Floats) -> Floats:
+        """Count votes by label, and return each row's evidence from the counts of all other rows."""
+        votes = self._votes(scores)
+        answers = self._answers(gold, scores.values.shape[1])
+        self.tables_ = _counted(votes, answers, weight)
+        if self.multi_label and np.isin(votes, (0.0, 1.0)).all():
+            return self._evidence_by_cell(votes, answers)
+        evidence = np.empty(scores.values.shape)
+        rows_as_seen = np.concatenate([votes, answers], axis=-1).reshape(len(votes), -1)
+        _, first, kind = np.unique(rows_as_seen, axis=0, return_index=True, return_inverse=True)
+        for number, row in enumerate(first):
+            own = _counted(votes[[row]], answers[[row]], np.ones(1))
+            evidence[kind.ravel() == number] = self._evidence(votes[[row]], np.maximum(self.tables_ - own, 0.0))
+        return evidence
+
+    def _evidence_by_cell(self, votes: Floats, answers: Floats) -> Floats:
+        """Do the same for hard votes on many labels: a label's row has only four kinds, (answer, vote)."""
+        evidence = np.empty(votes.shape[:2])
+        for answer, vote in np.ndindex(2, 2):
+            own = np.zeros((2, 2))
+            own[answer, vote] = 1.0
+            cast = np.broadcast_to(np.eye(2)[vote], (1, *votes.shape[1:]))
+            each = self._evidence(cast, np.maximum(self.tables_ - own, 0.0))
+            evidence = np.where((answers[..., answer] == 1) & (votes[..., vote] == 1), each, evidence)
+        return evidence
+
+    def read(self, scores: Scores) -> Floats:
+        """Return the evidence from all counts; NaN rows where there was no vote."""
+        evidence = np.full(scores.values.shape, np.nan)
+        scored = scores.answered & scores.mask.all(axis=1)
+        evidence[scored] = self._evidence(self._votes(scores.take(scored)), self.tables_)
+        return evidence
+
+    def state(self) -> Arrays:
+        """Return the counts."""
+        return {"tables": self.tables_}
+
+    def load_state(self, state: Arrays) -> None:
+        """Take over counts."""
+        self.tables_ = state["tables"]
+
+    def _votes(self, scores: Scores) -> Floats:
+        """Return vote shares (n, K + 1) with "no label" last; multi-label (n, K, 2): against, for."""
+        shares = scores.values.astype(np.float64)
+        if self.multi_label:
+            return np.stack([1 - shares, shares], axis=-1)
+        return np.column_stack([shares, np.clip(1 - shares.sum(axis=1), 0.0, 1.0)])
+
+    def _answers(self, gold: Gold, n_labels: int) -> Floats:
+        """Return gold as one-hot rows (n, K); multi-label (n, K, 2): absent, present."""
+        if self.multi_label:
+            present = gold.astype(np.float64)
+            return np.stack([1 - present, present], axis=-1)
+        return np.asarray(np.eye(n_labels)[gold])
+
+    def _evidence(self, votes: Floats, tables: Floats) -> Floats:
+        if self.multi_label:
+            logs = _posterior_logs(tables, votes, self.strength)
+            return np.asarray(logs[..., 1] - logs[..., 0])
+        return np.asarray(log_softmax(_posterior_logs(tables, votes, self.strength), axis=1))
+
+
+def _counted(votes: Floats, answers: Floats, weight: Floats) -> Floats:
+    """Return how often each vote met each answer: (K, V), or per label (K, 2, 2)."""
+    return np.asarray(np.einsum("n,n...a,n...v->...av", weight, answers, votes))
+
+
+def _posterior_logs(tables: Floats, votes: Floats, strength: float) -> Floats:
+    """Return log P(answer) + log P(votes | answer), up to a constant: (n, A), or per label (n, K, 2)."""
+    by_answer, by_vote = tables.sum(axis=-1), tables.sum(axis=-2)
+    n_answers = tables.shape[-2]
+    right = np.einsum("...aa->...a", tables[..., :n_answers])
+    pooled = right.sum(axis=-1, keepdims=True) if tables.ndim == 2 else right
+    pooled_all = by_answer.sum(axis=-1, keepdims=True) if tables.ndim == 2 else by_answer
+    accuracy = (pooled + 1.0) / (pooled_all + 2.0)
+    frequency = (by_vote + 0.5) / (by_vote + 0.5).sum(axis=-1, keepdims=True)
+    others = np.repeat(frequency[..., None, :], n_answers, axis=-2)
+    own = np.eye(n_answers, tables.shape[-1], dtype=bool)
+    others = np.where(own, 0.0, others)
+    prior = np.where(own, accuracy[..., None], (1 - accuracy[..., None]) * others / others.sum(axis=-1, keepdims=True))
+    likely = (tables + strength * prior) / (by_answer[..., None] + strength)
+    base = np.log((by_answer + 0.5) / (by_answer + 0.5).sum(axis=-1, keepdims=True))
+    return np.asarray(base + np.einsum("n...v,...av->n...a", votes, np.log(likely)))
+
+
+def raw_evidence(scores: Scores) -> Floats:
+    """Return log-probabilities (log-odds for multi-label) as the source gives them; votes become smoothed shares."""
+    values = scores.values.astype(np.float64)
+    if scores.scale is Scale.LOG_LIKELIHOOD:
+        values = np.asarray(log_softmax(values, axis=1))
+    elif scores.scale is Scale.VOTE_SHARE:
+        smoothed = (values + 0.1) / (1.2 if scores.multi_label else values.sum(axis=1, keepdims=True) + 0.1 * values.shape[1])
+        values = np.log(smoothed) - np.log1p(-smoothed) if scores.multi_label else np.log(smoothed)
+    values[~(scores.answered & scores.mask.all(axis=1))] = np.nan
+    return values

@@ -1,0 +1,142 @@
+"""Scores of several sources for the same texts, checked to fit together, with their gold answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from textclassify.core.labels import Gold, Label, LabelSchema
+from textclassify.core.scores import IN_SAMPLE, LLM_METHODS, Scale, Scores, check_same_labels
+from textclassify.core.texts import listed
+from textclassify.errors import ScoresError
+
+
+@dataclass(frozen=True, eq=False)
+class FusionRows:
+    """n texts scored by several sources, with gold codes (n,) or a 0/1 indicator (n, K).
+
+    Args:
+        sources: scores by source name, sorted by name, so that their order never matters.
+        gold: encoded by the sources' labels.
+        clusters: (n,) rows of one number (equal text, or one group) stay together in every split.
+        weight: (n,) weights.
+
+    """
+
+    sources: Mapping[str, Scores]
+    gold: Gold
+    clusters: NDArray[np.int64]
+    weight: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sources' names, sorted."""
+        return tuple(self.sources)
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The K labels."""
+        return next(iter(self.sources.values())).labels
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether labels are judged independently of each other."""
+        return next(iter(self.sources.values())).multi_label
+
+    def __len__(self) -> int:
+        return len(self.gold)
+
+    def take(self, rows: ArrayLike) -> Self:
+        """Return the rows that an index array or mask selects."""
+        sources = {name: scores.take(rows) for name, scores in self.sources.items()}
+        return type(self)(sources, self.gold[rows], self.clusters[rows], self.weight[rows])  # type: ignore[index]
+
+    def only(self, names: Iterable[str]) -> Self:
+        """Return the rows that all the named sources scored, with these sources alone."""
+        chosen = {name: self.sources[name] for name in sorted(names)}
+        scored = np.all([complete(scores) for scores in chosen.values()], axis=0)
+        return type(self)(chosen, self.gold, self.clusters, self.weight).take(np.flatnonzero(scored))
+
+
+def fusion_rows(
+    sources: Mapping[str, Scores], gold: Any, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+) -> FusionRows:
+    """Return checked rows to learn a fusion from; sources that scored no text at all are left out.
+
+    Raises:
+        ScoresError: no source, other labels, another number of rows, other texts, or scores that a source gave for
+            texts it was trained on.
+        LabelError: a gold label is missing or unknown.
+
+    """
+    checked = aligned(sources)
+    for name, scores in checked.items():
+        seen = scores.answered & (scores.fold == IN_SAMPLE) if scores.fold is not None else np.zeros(0, dtype=bool)
+        if seen.any():
+            raise ScoresError(
+                f"source {name!r} was trained on row {int(np.flatnonzero(seen)[0])}: a fusion learned from such scores "
+                "trusts the source too much; pass out-of-fold scores (FoldAverage.out_of_fold_scores_)"
+            )
+    first = next(iter(checked.values()))
+    encoded = LabelSchema(first.labels, multi_label=first.multi_label).encode(gold)
+    if len(encoded) != len(first):
+        raise ScoresError(f"{len(first)} scored texts but {len(encoded)} gold labels; pass one per text")
+    useful = {name: scores for name, scores in checked.items() if complete(scores).any()}
+    if not useful:
+        raise ScoresError(f"no source scored any text ({listed(checked)}); see scores.status for the reasons")
+    weight = np.ones(len(first)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    return FusionRows(useful, encoded, _clusters(useful, groups, len(first)), weight)
+
+
+def aligned(sources: Mapping[str, Scores]) -> dict[str, Scores]:
+    """Return the sources sorted by name, once their labels, kind, length and texts are known to agree.
+
+    Raises:
+        ScoresError: they do not.
+
+    """
+    if not sources:
+        raise ScoresError("no source given; pass {'encoder': scores, ...}")
+    names = sorted(sources)
+    first = sources[names[0]]
+    for name in names:
+        scores = sources[name]
+        if not isinstance(scores, Scores):
+            raise ScoresError(f"source {name!r} is a {type(scores).__name__}, not Scores; use Scores.from_probabilities")
+        check_same_labels(first.labels, scores.labels, name)
+        if scores.multi_label != first.multi_label:
+            raise ScoresError(f"source {name!r} is {'multi' if scores.multi_label else 'single'}-label, {names[0]!r} is not")
+        if len(scores) != len(first):
+            raise ScoresError(f"source {name!r} has {len(scores)} rows, {names[0]!r} has {len(first)}; score the same texts")
+        if scores.row_ids is not None and first.row_ids is not None and (scores.row_ids != first.row_ids).any():
+            row = int(np.flatnonzero(scores.row_ids != first.row_ids)[0])
+            raise ScoresError(f"row {row} of {name!r} and of {names[0]!r} are different texts; score them in one order")
+    return {name: sources[name] for name in names}
+
+
+def complete(scores: Scores) -> NDArray[np.bool_]:
+    """Return where a text was scored on every label; shape (n,)."""
+    return scores.answered & scores.mask.all(axis=1)
+
+
+def asks_llm(name: str, scores: Scores) -> bool:
+    """Return whether a source asks a language model: by how its scores were made, else by its name."""
+    made = np.unique(scores.method[scores.answered])
+    if scores.scale in {Scale.VOTE_SHARE, Scale.LOG_LIKELIHOOD} or np.isin(made, LLM_METHODS).any():
+        return True
+    return name.lower().startswith("llm")
+
+
+def _clusters(sources: Mapping[str, Scores], groups: ArrayLike | None, n: int) -> NDArray[np.int64]:
+    if groups is not None:
+        _, clusters = np.unique(np.asarray(groups), return_inverse=True)
+        return np.asarray(clusters, dtype=np.int64)
+    for scores in sources.values():
+        if scores.row_ids is not None:
+            _, clusters = np.unique(scores.row_ids, return_inverse=True)
+            return np.asarray(clusters, dtype=np.int64)
+    return np.arange(n)

@@ -1,0 +1,94 @@
+"""A fusion in a folder: the scores it learned from and each fitted combiner, as safetensors and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textclassify.core.scores import Scale, Scores
+from textclassify.core.storage import read_arrays, write_arrays
+from textclassify.ensemble.combiners import Combiner
+from textclassify.ensemble.ladder import Gate, Ladder, LadderReport, RungReport
+from textclassify.ensemble.rows import FusionRows
+from textclassify.errors import StorageError
+
+_COMBINERS = {
+    "BestSingle": "pooling",
+    "LogLinearPool": "pooling",
+    "PriorPool": "pooling",
+    "PublishedMLP": "mlp",
+    "ResidualMLP": "mlp",
+    "VectorScalingPool": "pooling",
+}
+_ROWS = "fusion_rows.safetensors"
+_COLUMNS = ("values", "status", "method", "cost", "row_ids", "fold")
+
+
+def write_rows(folder: Path, rows: FusionRows) -> dict[str, Any]:
+    """Write the rows that a fusion learned from; return what belongs into JSON."""
+    arrays = {"gold": rows.gold, "clusters": rows.clusters, "weight": rows.weight}
+    described = []
+    for number, (name, scores) in enumerate(rows.sources.items()):
+        columns = {column: getattr(scores, column) for column in _COLUMNS}
+        arrays |= {f"{number}.{column}": array for column, array in columns.items() if array is not None}
+        described.append({"name": name, "source": scores.source, "scale": scores.scale.value, "calibration": scores.calibration})
+    write_arrays(folder / _ROWS, arrays)
+    return {"labels": list(rows.labels), "multi_label": rows.multi_label, "sources": described}
+
+
+def read_rows(folder: Path, state: Mapping[str, Any]) -> FusionRows:
+    """Return the rows that `write_rows` wrote."""
+    arrays = read_arrays(folder / _ROWS)
+    sources = {}
+    for number, described in enumerate(state["sources"]):
+        sources[described["name"]] = Scores(
+            labels=tuple(state["labels"]),
+            scale=Scale(described["scale"]),
+            multi_label=state["multi_label"],
+            source=described["source"],
+            calibration=described["calibration"],
+            **{column: arrays.get(f"{number}.{column}") for column in _COLUMNS},  # type: ignore[arg-type]
+        )
+    return FusionRows(sources, arrays["gold"], arrays["clusters"], arrays["weight"])  # type: ignore[arg-type]
+
+
+def write_ladder(path: Path, names: tuple[str, ...], ladder: Ladder) -> dict[str, Any]:
+    """Write a fitted combiner; return what belongs into JSON.
+
+    Raises:
+        StorageError: it is not one of the library's own, so that loading it would have to run foreign code.
+
+    """
+    kind = type(ladder.combiner).__name__
+    if kind not in _COMBINERS:
+        raise StorageError(f"the deployed rung {kind} is not part of textclassify and cannot be saved; pickle the fusion")
+    write_arrays(path, ladder.combiner.state())
+    return {"names": list(names), "kind": kind, "report": asdict(ladder.report)}
+
+
+def read_ladder(path: Path, written: Mapping[str, Any], ladder: Ladder, rows: FusionRows) -> None:
+    """Give a ladder the combiner and the report that `write_ladder` wrote.
+
+    Raises:
+        StorageError: the kind of combiner is unknown.
+
+    """
+    kind = written["kind"]
+    if kind not in _COMBINERS:
+        raise StorageError(f"unknown combiner {kind!r}; the folder was written by another version")
+    make: type[Combiner] = getattr(import_module(f"textclassify.ensemble.{_COMBINERS[kind]}"), kind)
+    arrays = {name: np.array(array) for name, array in read_arrays(path).items()}
+    ladder.combiner = make().load_state({name: rows.sources[name] for name in written["names"]}, arrays)
+    ladder.report = _report(dict(written["report"]))
+
+
+def _report(stored: dict[str, Any]) -> LadderReport:
+    stored["rungs"] = tuple(RungReport(**rung) for rung in stored["rungs"])
+    stored["gate"] = None if stored["gate"] is None else Gate(**stored["gate"])
+    stored["notes"] = tuple(stored["notes"])
+    return LadderReport(**stored)
