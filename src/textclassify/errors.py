@@ -5,7 +5,7 @@
     │   └── LabelError                     a label that the schema does not know, or a schema that contradicts itself
     ├── ScoresError (also a ValueError)    scores that break their contract or do not fit together
     ├── ConfigError (also a ValueError)    an option or configuration key that is unknown or out of range
-    ├── NotFittedError (also sklearn's)    a classifier asked before `fit`
+    ├── NotFittedError (also a ValueError and AttributeError, as scikit-learn's)   a classifier asked before `fit`
     ├── MissingDependencyError (also an ImportError)   an extra that is not installed
     ├── ModelError                         a model that cannot be found, loaded or trusted
     │   └── StorageError                   a model folder that is truncated, tampered with, too new or not writable
@@ -17,8 +17,6 @@
 A message names the value that is wrong and the remedy. A single text that a model cannot score is not an error but a
 status in its `Scores`.
 """
-
-from sklearn.exceptions import NotFittedError as _SklearnNotFittedError
 
 
 class TextClassifyError(Exception):
@@ -41,7 +39,7 @@ class ConfigError(TextClassifyError, ValueError):
     """An option or a configuration key that is unknown or out of range."""
 
 
-class NotFittedError(TextClassifyError, _SklearnNotFittedError):
+class NotFittedError(TextClassifyError, ValueError, AttributeError):  # type: ignore[misc] # sklearn has no types
     """A classifier was asked for scores before it was fitted."""
 
 

@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from textclassify.core import dataset
 from textclassify.core.kinds import class_of
@@ -18,8 +19,12 @@ from textclassify.core.labels import LabelSchema
 from textclassify.core.scores import Scores, Status, check_same_labels
 from textclassify.core.storage import new_folder, read_manifest, write_manifest
 from textclassify.core.texts import blank_rows, hash_texts
-from textclassify.core.types import ClassificationResult, TrainingData, decide, gold_for
+from textclassify.core.types import NO_LABEL, ClassificationResult, TrainingData, decide, gold_for
 from textclassify.errors import DataError, NotFittedError, StorageError
+
+
+class _SklearnNotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc] # sklearn has no types
+    """So that code written for scikit-learn catches it too; the error tree itself does not load scikit-learn."""
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc] # sklearn has no types
@@ -32,6 +37,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     kind: ClassVar[str]
     learns: ClassVar[bool] = True
     """Whether it has to be fitted; others predict with `labels=` alone."""
+    asks_llm: ClassVar[bool] = False
+    """Whether scoring a text asks a language model, which costs time or money."""
 
     schema_: LabelSchema
 
@@ -43,11 +50,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _score(self, texts: list[str]) -> Scores:
         """Return scores for checked, non-blank texts; `row_ids` are filled in by the caller."""
 
-    def _write(self, folder: Path) -> dict[str, Any]:
+    def _write(self, folder: Path) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
         """Write what was learned into `folder`; return what belongs into JSON."""
         raise StorageError(f"{type(self).__name__} cannot be saved")
 
-    def _read(self, folder: Path, learned: dict[str, Any]) -> None:
+    def _read(self, folder: Path, learned: dict[str, Any]) -> None:  # noqa: ARG002 - for subclasses
         """Restore what `_write` wrote."""
         raise StorageError(f"{type(self).__name__} cannot be loaded")
 
@@ -71,9 +78,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             DataError: texts or labels cannot be used; the message names the row.
 
         """
-        data = dataset.training_data(
-            texts, labels, schema=self._given_schema(), sample_weight=sample_weight, groups=groups
-        )
+        data = self._training_data(texts, labels, sample_weight, groups)
         self.schema_ = data.schema
         self._fit(data)
         return self
@@ -110,7 +115,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return self.predict_scores(texts).probabilities
 
     def score(
-        self, texts: Any, labels: Any, sample_weight: ArrayLike | None = None, *, abstentions: str = "error"
+        self,
+        texts: Any,
+        labels: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        abstentions: Literal["error", "wrong", "drop"] = "error",
     ) -> float:
         """Return the accuracy (multi-label: the share of texts whose set of labels is exactly right).
 
@@ -124,13 +134,21 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             DataError: a row has no answer and `abstentions` is "error".
 
         """
-        from textclassify.statistics.metrics import accuracy, subset_accuracy
+        from textclassify.statistics import metrics  # noqa: PLC0415 - measuring lies to the right of the contract
 
         result = self.predict(texts)
         gold = gold_for(labels, self._require_schema(), len(result))
         unanswered = result.status != Status.OK
-        measure = subset_accuracy if result.multi_label else accuracy
-        return measure(gold, result.codes, unanswered=unanswered, abstentions=abstentions, sample_weight=sample_weight)
+        codes = result.codes.astype(np.int64)
+        codes[unanswered] = NO_LABEL
+        measure = metrics.subset_accuracy if result.multi_label else metrics.accuracy
+        unweighted = measure(gold, codes, abstentions=abstentions)
+        if sample_weight is None:
+            return unweighted
+        weight = np.array(sample_weight, dtype=np.float64)
+        if abstentions == "drop":
+            weight[unanswered] = 0
+        return float(np.average(metrics.correct_per_row(gold, codes), weights=weight))
 
     @property
     def classes_(self) -> NDArray[Any]:
@@ -152,7 +170,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def write_into(self, folder: Path) -> None:
         """Write the classifier into an existing, empty folder (also as a part of a larger one)."""
         learned = self._write(folder)
-        state = {"parameters": self._stored_parameters(), "schema": self._require_schema().to_dict(), "learned": learned}
+        state = {
+            "parameters": self._stored_parameters(),
+            "schema": self._require_schema().to_dict(),
+            "learned": learned,
+        }
         write_manifest(folder, self.kind, state)
 
     @classmethod
@@ -165,12 +187,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """
         found = load(folder)
         if not isinstance(found, cls):
-            raise StorageError(f"{str(folder)!r} holds a {type(found).__name__}, not a {cls.__name__}; use textclassify.load")
+            raise StorageError(
+                f"{str(folder)!r} holds a {type(found).__name__}, not a {cls.__name__}; use textclassify.load"
+            )
         return found
 
     def _stored_parameters(self) -> dict[str, Any]:
         """Return the constructor's arguments as JSON; keys and live objects stay out."""
-        parameters = self.get_params(deep=False)
+        parameters: dict[str, Any] = self.get_params(deep=False)
         parameters.pop("labels", None)
         return parameters
 
@@ -185,8 +209,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             return self.schema_
         schema = None if self.learns else self._given_schema()
         if schema is None:
-            remedy = "call fit(texts, labels) first" if self.learns else "pass labels=[...] to the constructor, or call fit"
-            raise NotFittedError(f"{type(self).__name__} does not know its labels yet; {remedy}")
+            remedy = (
+                "call fit(texts, labels) first" if self.learns else "pass labels=[...] to the constructor, or call fit"
+            )
+            raise _SklearnNotFittedError(f"{type(self).__name__} does not know its labels yet; {remedy}")
         return schema
 
     def _decide(self, scores: Scores) -> ClassificationResult:
@@ -195,15 +221,17 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _with_metrics(self, result: ClassificationResult, labels: Any) -> ClassificationResult:
         if labels is None:
             return result
-        from textclassify.statistics.metrics import headline_metrics
+        from textclassify.statistics import metrics  # noqa: PLC0415 - see score
 
         gold = gold_for(labels, self._require_schema(), len(result))
         answered = result.status == Status.OK
         if not answered.any():
             raise DataError("no text has an answer, so there is nothing to measure; see result.status")
-        metrics = headline_metrics(gold[answered], result.codes[answered], result.probabilities[answered])
-        metrics["coverage"] = float(answered.mean())
-        return replace(result, metadata={**result.metadata, "metrics": metrics})
+        figures = metrics.headline_metrics(
+            gold[answered], result.codes[answered], result.probabilities[answered], result.multi_label
+        )
+        figures["coverage"] = float(answered.mean())
+        return replace(result, metadata={**result.metadata, "metrics": figures})
 
 
 def load(folder: str | Path) -> TextClassifier:

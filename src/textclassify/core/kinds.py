@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "auto_fusion": "textclassify.auto:AutoFusionClassifier",
+    "fixed": "textclassify.testing:FixedClassifier",
     "fold_average": "textclassify.ensemble.out_of_fold:FoldAverage",
     "fusion": "textclassify.ensemble.fusion:FusionEnsemble",
     "linear": "textclassify.ml.linear:LinearClassifier",

@@ -31,7 +31,7 @@ def plain_label(value: Any, row: int | None = None) -> Label:
     where = "" if row is None else f" in row {row}"
     if isinstance(value, np.generic):
         value = value.item()
-    if is_missing(value):
+    if is_missing(value) or (isinstance(value, str) and not value.strip()):
         raise LabelError(f"the label{where} is missing ({value!r}); drop the row, or give it a label such as 'other'")
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -69,12 +69,12 @@ class LabelSchema:
             raise LabelError("a label schema needs at least one label; pass labels=['first', 'second']")
         types = {type(name) for name in names}
         if len(types) > 1:
-            raise LabelError(f"labels mix types ({listed(sorted(t.__name__ for t in types))}): {listed(map(repr, names))}")
+            raise LabelError(
+                f"labels mix types ({listed(sorted(t.__name__ for t in types))}): {listed(map(repr, names))}"
+            )
         if len(set(names)) < len(names):
             twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
             raise LabelError(f"label {twice[0]!r} is listed {names.count(twice[0])} times; names must be unique")
-        if any(isinstance(name, str) and not name.strip() for name in names):
-            raise LabelError("a label name is empty; every label needs a name")
         for what, mapping in (("description", self.descriptions), ("example", self.examples), ("parent", self.parents)):
             for name in mapping:
                 if name not in names:
@@ -119,7 +119,9 @@ class LabelSchema:
         for row in rows:
             for key in row:
                 if key not in known:
-                    raise LabelError(f"unknown key {key!r} in a label{did_you_mean(key, known)}; known: {listed(known)}")
+                    raise LabelError(
+                        f"unknown key {key!r} in a label{did_you_mean(key, known)}; known: {listed(known)}"
+                    )
             if "name" not in row:
                 raise LabelError(f"a label has no name: {row!r}")
         names = [plain_label(row["name"]) for row in rows]
@@ -133,16 +135,18 @@ class LabelSchema:
         )
 
     @classmethod
-    def from_gold(cls, labels: Sequence[Any], *, multi_label: bool) -> Self:
+    def from_gold(cls, labels: Sequence[Any] | NDArray[Any], *, multi_label: bool) -> Self:
         """Return the sorted set of labels that occur in gold answers."""
         if multi_label:
-            found = {plain_label(name, row) for row, several in enumerate(labels) for name in several}
+            found = {plain_label(name, row) for row, several in enumerate(labels) for name in _as_names(several, row)}
         else:
             found = {plain_label(name, row) for row, name in enumerate(labels)}
         try:
             return cls(tuple(sorted(found)), multi_label=multi_label)
         except TypeError:
-            raise LabelError(f"labels mix types: {listed(map(repr, found))}; make them all text or all numbers") from None
+            raise LabelError(
+                f"labels mix types: {listed(map(repr, found))}; make them all text or all numbers"
+            ) from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `of` reads back, of plain types only."""
@@ -175,14 +179,14 @@ class LabelSchema:
         """
         code = {name: k for k, name in enumerate(self.names)}
         if not self.multi_label:
-            return np.fromiter((self._code(code, value, row) for row, value in enumerate(labels)), np.int64, len(labels))
+            return np.fromiter(
+                (self._code(code, value, row) for row, value in enumerate(labels)), np.int64, len(labels)
+            )
         if self._is_indicator(labels):
             return np.asarray(labels, dtype=np.uint8).reshape(len(labels), len(self))
         indicator = np.zeros((len(labels), len(self)), dtype=np.uint8)
         for row, several in enumerate(labels):
-            if is_missing(several):
-                raise LabelError(f"the labels in row {row} are missing; use an empty list for a text without labels")
-            for name in _as_names(several):
+            for name in _as_names(several, row):
                 indicator[row, self._code(code, name, row)] = 1
         return indicator
 
@@ -223,17 +227,29 @@ class LabelSchema:
         return [self.names[code] for code in gold]
 
 
-def _as_names(several: Any) -> Iterable[Any]:
-    if isinstance(several, str | int | bool):
+def _as_names(several: Any, row: int) -> Iterable[Any]:
+    if is_missing(several):
+        raise LabelError(f"the labels in row {row} are missing; use an empty list for a text without labels")
+    if isinstance(several, str) or not isinstance(several, Iterable):
         return [several]
-    return several  # type: ignore[no-any-return]
+    return several
+
+
+class _LabelLoader(yaml.SafeLoader):
+    """YAML in which `yes`, `no`, `on` and `off` are names, not booleans."""
+
+
+_LabelLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def _read_label_file(path: Path) -> Any:
     if not path.is_file():
         raise LabelError(f"no label file at {str(path)!r}; pass a YAML or JSON file, or a list of names")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+        content = yaml.load(path.read_text(encoding="utf-8"), _LabelLoader)  # noqa: S506 - safe; JSON is YAML
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LabelError(f"label file {str(path)!r} cannot be read: {error}") from error
     if content is None:

@@ -20,6 +20,7 @@ SMALLEST_PROBABILITY = 1e-9
 """Probabilities are kept at least this far from 0 (and, as log-odds, from 1), so that no score is infinite."""
 
 _SEVERAL = (list, tuple, set, frozenset, np.ndarray)
+_ROW_COLUMNS = ("values", "status", "method", "cost", "row_ids", "fold")
 
 NEVER_TRAINED = -1
 """`fold` of a row whose source learned from no labelled row."""
@@ -136,11 +137,15 @@ class Scores:
 
     def _check_rows(self) -> None:
         if np.isinf(self.values).any():
-            raise ScoresError(f"source {self.source!r} has infinite scores in row {_first(np.isinf(self.values).any(1))}")
+            raise ScoresError(
+                f"source {self.source!r} has infinite scores in row {_first(np.isinf(self.values).any(1))}"
+            )
         empty = np.isnan(self.values).all(axis=1)
         scored = self.status == Status.OK
         if (empty & scored).any():
-            raise ScoresError(f"row {_first(empty & scored)} of {self.source!r} has status OK but no score; set its status")
+            raise ScoresError(
+                f"row {_first(empty & scored)} of {self.source!r} has status OK but no score; set its status"
+            )
         partly = ~scored & ~np.isnan(self.values).all(axis=1)
         if partly.any():
             status = Status(self.status[_first(partly)]).name
@@ -150,12 +155,16 @@ class Scores:
         rows = self.values[self.answered]
         if self.scale is Scale.LOG_PROBABILITY:
             if self.multi_label:
-                raise ScoresError("multi-label scores are LOG_ODDS or VOTE_SHARE; log-probabilities compete with each other")
+                raise ScoresError(
+                    "multi-label scores are LOG_ODDS or VOTE_SHARE; log-probabilities compete with each other"
+                )
             off = np.abs(logsumexp(rows.astype(np.float64), axis=1)) if len(rows) else np.zeros(0)
             wrong = np.isnan(rows).any(axis=1) | ~(off < 1e-3)
             if wrong.any():
                 row = np.flatnonzero(self.answered)[_first(wrong)]
-                raise ScoresError(f"row {row} of {self.source!r} is no distribution over all labels: {self.values[row]}")
+                raise ScoresError(
+                    f"row {row} of {self.source!r} is no distribution over all labels: {self.values[row]}"
+                )
         elif self.scale is Scale.LOG_ODDS and not self.multi_label:
             raise ScoresError("LOG_ODDS judge each label by itself; use LOG_PROBABILITY for single-label scores")
         elif self.scale is Scale.LOG_LIKELIHOOD and self.multi_label:
@@ -174,7 +183,7 @@ class Scores:
         scale: Scale,
         *,
         source: str,
-        method: Method = Method.GIVEN,
+        method: Method | ArrayLike = Method.GIVEN,
         status: ArrayLike | None = None,
         fold: ArrayLike | int | None = None,
         multi_label: bool | None = None,
@@ -242,7 +251,9 @@ class Scores:
         if array.ndim == 1 and array.size == 0:
             array = array.reshape(0, len(labels))
         if array.ndim != 2 or array.shape[1] != len(labels):
-            raise ScoresError(f"probabilities of {source!r} have shape {array.shape}, expected (texts, {len(labels)} labels)")
+            raise ScoresError(
+                f"probabilities of {source!r} have shape {array.shape}, expected (texts, {len(labels)} labels)"
+            )
         _check_probabilities(array, source)
         off = np.abs(array.sum(axis=1) - 1) > 0.01  # NaN rows compare as False
         if multi_label is None:
@@ -259,8 +270,12 @@ class Scores:
             )
         partly = np.isnan(array).any(axis=1) & ~np.isnan(array).all(axis=1)
         if partly.any():
-            raise ScoresError(f"row {_first(partly)} of {source!r} is partly NaN; a text is scored on all labels or on none")
-        return cls.build(log_normalised(array), labels, Scale.LOG_PROBABILITY, source=source, multi_label=False, **columns)
+            raise ScoresError(
+                f"row {_first(partly)} of {source!r} is partly NaN; a text is scored on all labels or on none"
+            )
+        return cls.build(
+            log_normalised(array), labels, Scale.LOG_PROBABILITY, source=source, multi_label=False, **columns
+        )
 
     @classmethod
     def from_votes(
@@ -301,7 +316,7 @@ class Scores:
     @property
     def answered(self) -> NDArray[np.bool_]:
         """Where a text was scored; shape (n,)."""
-        return self.status == Status.OK
+        return np.asarray(self.status == Status.OK)
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -324,11 +339,12 @@ class Scores:
         likely = np.exp(filled - logsumexp(filled, axis=1, keepdims=True)) if len(values) else values
         return np.where(np.isnan(values), np.nan, likely)
 
-    def take(self, rows: ArrayLike) -> Self:
+    def take(self, rows: ArrayLike | slice) -> Self:
         """Return the rows that an index array, slice or boolean mask selects."""
         chosen = np.arange(len(self))[rows]  # type: ignore[index]
-        columns = {name: getattr(self, name) for name in ("values", "status", "method", "cost", "row_ids", "fold")}
-        return replace(self, **{name: None if column is None else column[chosen] for name, column in columns.items()})
+        columns: dict[str, Any] = {name: getattr(self, name) for name in _ROW_COLUMNS}
+        taken: dict[str, Any] = {name: None if column is None else column[chosen] for name, column in columns.items()}
+        return replace(self, **taken)
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
@@ -345,7 +361,7 @@ class Scores:
             if (part.labels, part.scale, part.multi_label) != (first.labels, first.scale, first.multi_label):
                 raise ScoresError(f"cannot join scores of {first.source!r} and {part.source!r}: labels or scale differ")
         columns: dict[str, Any] = {}
-        for name in ("values", "status", "method", "cost", "row_ids", "fold"):
+        for name in _ROW_COLUMNS:
             several = [getattr(part, name) for part in parts]
             columns[name] = None if any(column is None for column in several) else np.concatenate(several)
         return replace(first, **columns)
@@ -386,7 +402,7 @@ def _indicator(schema: LabelSchema, names: list[Any], row: int) -> NDArray[Any]:
     return indicator
 
 
-def _first(where: NDArray[np.bool_]) -> int:
+def _first(where: ArrayLike) -> int:
     return int(np.flatnonzero(where)[0])
 
 

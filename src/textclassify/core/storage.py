@@ -54,7 +54,7 @@ def new_folder(target: str | Path) -> Iterator[Path]:
 def _claimed(target: Path) -> Iterator[None]:
     lock = target.parent / f".{target.name}{_LOCK}"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         if target.is_dir() and not os.access(target, os.W_OK):
             raise PermissionError(13, "Permission denied")
         handle = lock.open("x")
@@ -64,12 +64,21 @@ def _claimed(target: Path) -> Iterator[None]:
             "if none is running"
         ) from None
     except OSError as error:
-        raise StorageError(f"cannot write to {str(target)!r}: {error.strerror}; name a folder that you may write to") from error
+        raise StorageError(
+            f"cannot write to {str(target)!r}: {error.strerror}; name a folder that you may write to"
+        ) from error
     try:
         yield
     finally:
         handle.close()
         lock.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(20, f"{str(folder)!r} is a file") from None
 
 
 def _replace(temporary: Path, target: Path) -> None:
@@ -82,9 +91,16 @@ def _replace(temporary: Path, target: Path) -> None:
         temporary.rename(target)
 
 
+def cache_folder() -> Path:
+    """Return the folder of what can be made again: `TEXTCLASSIFY_CACHE_DIR`, else the user's cache folder."""
+    import platformdirs
+
+    return Path(os.environ.get("TEXTCLASSIFY_CACHE_DIR") or platformdirs.user_cache_dir("textclassify"))
+
+
 def write_manifest(folder: Path, kind: str, state: Mapping[str, Any]) -> None:
     """Write the manifest of a finished folder: its kind, its state, and a checksum of every file in it."""
-    from textclassify import __version__
+    from textclassify import __version__  # noqa: PLC0415 - the package root is loaded by then
 
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = {
@@ -113,7 +129,9 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> tuple[str, dict
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version, kind, state, sums = (manifest[key] for key in ("format", "kind", "state", "sha256"))
     except FileNotFoundError:
-        raise StorageError(f"no saved classifier in {str(folder)!r}; name the folder that `save` or `train` wrote") from None
+        raise StorageError(
+            f"no saved classifier in {str(folder)!r}; name the folder that `save` or `train` wrote"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{MANIFEST} in {str(folder)!r} is damaged ({error}); save the model again") from error
     if version != FORMAT_VERSION:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -27,7 +28,9 @@ def as_texts(texts: Iterable[Any]) -> list[str]:
 
     """
     if isinstance(texts, str | bytes):
-        raise DataError(f"expected several texts, got one {type(texts).__name__}: {texts[:40]!r}; wrap it in a list: [text]")
+        raise DataError(
+            f"expected several texts, got one {type(texts).__name__}: {texts[:40]!r}; wrap it in a list: [text]"
+        )
     if hasattr(texts, "to_pylist"):
         texts = texts.to_pylist()
     if isinstance(texts, dict) or not isinstance(texts, Iterable):
@@ -39,6 +42,15 @@ def as_texts(texts: Iterable[Any]) -> list[str]:
         if type(text) is not str:
             rows[number] = _plain_string(text, number)
     return rows
+
+
+def plain_list(values: Iterable[Any]) -> list[Any]:
+    """Return a sequence of any library as a list of plain Python values."""
+    for name in ("to_pylist", "to_list", "tolist"):  # Arrow, polars and pandas, numpy
+        if hasattr(values, name):
+            plain: list[Any] = getattr(values, name)()
+            return plain
+    return list(values)
 
 
 def _plain_string(text: Any, number: int) -> str:
@@ -54,7 +66,9 @@ def _plain_string(text: Any, number: int) -> str:
 
 def is_missing(value: Any) -> bool:
     """Return whether `value` stands for nothing: None, NaN, NaT or pandas' NA."""
-    return value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN is what differs from itself
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or type(value).__name__ in {"NAType", "NaTType"}
 
 
 def blank_rows(texts: Sequence[str]) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from textclassify.core.labels import Gold, Label, LabelSchema
 from textclassify.core.scores import Scores, Status
-from textclassify.core.texts import as_texts, blank_rows, hash_texts, listed
+from textclassify.core.texts import as_texts, blank_rows, hash_texts, is_missing, listed, plain_list
 from textclassify.errors import DataError, LabelError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class TrainingData:
     """
 
     texts: list[str]
-    labels: Sequence[Any]
+    labels: Sequence[Any] | NDArray[Any]
     classification_type: ClassificationType | None = None
     schema: LabelSchema = None  # type: ignore[assignment] # filled in below
     sample_weight: NDArray[np.float64] | None = None
@@ -69,11 +69,12 @@ class TrainingData:
         if len(blank):
             raise DataError(f"empty text in row {listed(blank)}; drop such rows: they teach nothing")
         several = self._several(labels)
-        if self.schema is None:
+        given: LabelSchema | None = self.schema
+        if given is None:
             labels = _as_matrix(labels) if several else labels
             schema = _inferred_schema(labels, several=several)
         else:
-            schema = LabelSchema.of(self.schema, multi_label=several)
+            schema = LabelSchema.of(given, multi_label=several)
         self._set(texts=texts, labels=labels, schema=schema, gold=schema.encode(labels))
         self._set(classification_type=ClassificationType.MULTI_LABEL if several else ClassificationType.MULTI_CLASS)
         self._check_columns()
@@ -82,10 +83,11 @@ class TrainingData:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
-    def _several(self, labels: Sequence[Any]) -> bool:
+    def _several(self, labels: Sequence[Any] | NDArray[Any]) -> bool:
         if self.classification_type is not None:
             return ClassificationType(self.classification_type) is ClassificationType.MULTI_LABEL
-        if self.schema is not None and LabelSchema.of(self.schema).multi_label:
+        given: LabelSchema | None = self.schema
+        if given is not None and LabelSchema.of(given).multi_label:
             return True
         return len(labels) > 0 and isinstance(labels[0], list | tuple | set | frozenset | np.ndarray)
 
@@ -94,11 +96,18 @@ class TrainingData:
             groups = list(self.groups)
             if len(groups) != len(self):
                 raise DataError(f"{len(self)} texts but {len(groups)} groups; pass one group per text")
+            for row, group in enumerate(groups):
+                if is_missing(group):
+                    raise DataError(
+                        f"the group in row {row} is missing; give a row that belongs to no other its own name"
+                    )
             self._set(groups=groups)
         if self.sample_weight is not None:
             weight = np.asarray(self.sample_weight, dtype=np.float64)
             if weight.shape != (len(self),) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
-                raise DataError(f"sample_weight must be {len(self)} finite numbers >= 0, not all 0; got shape {weight.shape}")
+                raise DataError(
+                    f"sample_weight must be {len(self)} finite numbers >= 0, not all 0; got shape {weight.shape}"
+                )
             self._set(sample_weight=weight)
 
     def __len__(self) -> int:
@@ -132,23 +141,24 @@ class TrainingData:
         return replace(
             self,
             texts=[self.texts[row] for row in chosen],
-            labels=[self.labels[row] for row in chosen],
+            labels=self.labels[chosen] if isinstance(self.labels, np.ndarray) else [self.labels[row] for row in chosen],
             sample_weight=None if self.sample_weight is None else self.sample_weight[chosen],
             groups=None if self.groups is None else [self.groups[row] for row in chosen],
         )
 
 
-def _plain_sequence(labels: Any) -> Sequence[Any]:
+def _plain_sequence(labels: Any) -> Sequence[Any] | NDArray[Any]:
+    """Return labels as a list, or as the array that they are or that their 0/1 columns make."""
     if labels is None:
         raise DataError("no labels given; pass labels=[...], one per text")
-    if hasattr(labels, "to_numpy") and not hasattr(labels, "ndim"):
+    if isinstance(labels, str | bytes):
+        raise DataError(f"expected one label per text, got one {type(labels).__name__}: {labels[:40]!r}; pass a list")
+    if hasattr(labels, "to_numpy") and len(getattr(labels, "shape", ())) == 2:
         labels = labels.to_numpy()
-    if isinstance(labels, np.ndarray) or not hasattr(labels, "tolist"):
-        return labels if isinstance(labels, np.ndarray | list) else list(labels)
-    return labels.tolist() if getattr(labels, "ndim", 1) == 1 else labels.to_numpy()  # type: ignore[no-any-return]
+    return labels if isinstance(labels, np.ndarray) else plain_list(labels)
 
 
-def _as_matrix(labels: Sequence[Any]) -> Sequence[Any]:
+def _as_matrix(labels: Sequence[Any] | NDArray[Any]) -> Sequence[Any] | NDArray[Any]:
     """Return rows of 0/1 of one width as a matrix, anything else as it is."""
     rows = list(labels)
     widths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in rows}
@@ -158,7 +168,7 @@ def _as_matrix(labels: Sequence[Any]) -> Sequence[Any]:
     return np.asarray(rows) if not any(isinstance(cell, str) for cell in cells) and cells <= {0, 1} else labels
 
 
-def _inferred_schema(labels: Sequence[Any], *, several: bool) -> LabelSchema:
+def _inferred_schema(labels: Sequence[Any] | NDArray[Any], *, several: bool) -> LabelSchema:
     if several and isinstance(labels, np.ndarray) and labels.ndim == 2:
         return LabelSchema(tuple(range(labels.shape[1])), multi_label=True)
     return LabelSchema.from_gold(labels, multi_label=several)
@@ -236,14 +246,16 @@ class ClassificationResult(Sequence[Any]):
 
         """
         if self.contributions is None:
-            raise DataError("only the result of a fusion can be explained by source; this one comes from one classifier")
+            raise DataError(
+                "only the result of a fusion can be explained by source; this one comes from one classifier"
+            )
         if not -len(self) <= row < len(self):
             raise DataError(f"row {row} does not exist; the result has {len(self)} rows")
         return dict(self.contributions(row % len(self)))
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per text: label, confidence, status, and `p_<label>` for each label."""
-        import pandas as pd
+        import pandas as pd  # noqa: PLC0415 - slow to load, and only needed here
 
         columns: dict[str, Any] = {
             "label": pd.Series(self.predictions, dtype=object),
@@ -282,7 +294,7 @@ class ClassificationResult(Sequence[Any]):
     def __iter__(self) -> Iterator[Any]:
         return iter(self.predictions)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001 - numpy's protocol
         if self.multi_label or None in self.predictions:
             array = np.empty(len(self), dtype=object)
             array[:] = self.predictions
@@ -319,13 +331,16 @@ def decide(
     return ClassificationResult(scores, codes, dict(sources or {}), dict(metadata or {}), contributions)
 
 
-def gold_for(labels: Iterable[Any], schema: LabelSchema, n: int) -> Gold:
-    """Return gold answers for n predicted texts, encoded by the schema.
+def gold_for(labels: Any, schema: LabelSchema, n: int) -> Gold:
+    """Return gold answers for n predicted texts, encoded by the schema; 0/1 columns are put in its order.
 
     Raises:
         LabelError: another number of labels, or a label that the schema does not know.
 
     """
+    columns = {str(name): name for name in getattr(labels, "columns", ())}
+    if columns and set(columns) == set(map(str, schema.names)):
+        labels = labels[[columns[str(name)] for name in schema.names]]
     plain = _plain_sequence(labels)
     if len(plain) != n:
         raise LabelError(f"{n} texts but {len(plain)} labels; pass one label per text")

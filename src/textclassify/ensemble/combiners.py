@@ -37,7 +37,8 @@ class Combiner(ABC):
         self.names = rows.names
         self.readings = {name: self._reading(scores) for name, scores in rows.sources.items()}
         evidence = {
-            name: reading.fit_read(rows.sources[name], rows.gold, rows.weight) for name, reading in self.readings.items()
+            name: reading.fit_read(rows.sources[name], rows.gold, rows.weight)
+            for name, reading in self.readings.items()
         }
         self._learn(evidence, rows)
         return self
@@ -74,7 +75,9 @@ class Combiner(ABC):
         self.readings = {name: self._reading(sources[name]) for name in self.names}
         for number, name in enumerate(self.names):
             start = f"reading.{number}."
-            self.readings[name].load_state({key.removeprefix(start): a for key, a in state.items() if key.startswith(start)})
+            self.readings[name].load_state(
+                {key.removeprefix(start): a for key, a in state.items() if key.startswith(start)}
+            )
         for name, value in state.items():
             if not name.startswith("reading."):
                 setattr(self, name, value)

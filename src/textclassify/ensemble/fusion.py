@@ -115,7 +115,9 @@ class FusionEnsemble(TextClassifier):
     ) -> tuple[TextClassifier, Scores]:
         """Return the fitted source and its scores of all training rows, missing where it must not or need not score."""
         if source.learns:
-            fold_average = FoldAverage(source, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state)
+            fold_average = FoldAverage(
+                source, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state
+            )
             fold_average.fit_folds(data, folds)
             return fold_average, fold_average.out_of_fold_scores_
         fitted = clone(source).fit(data)

@@ -93,7 +93,9 @@ class Gate:
     def __str__(self) -> str:
         gain = f"{self.gain:+.4f} +- {self.standard_error:.4f} nats"
         change = f"{self.metric} {self.metric_gain:+.4f} +- {self.metric_standard_error:.4f}"
-        return f"{self.rung} against {self.reference}: gain {gain}, {change}: {'passed' if self.passed else 'not passed'}"
+        return (
+            f"{self.rung} against {self.reference}: gain {gain}, {change}: {'passed' if self.passed else 'not passed'}"
+        )
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,9 @@ class FusionMLP(nn.Module):
 
     """
 
-    def __init__(self, input_dim: int, output_dim: int, hidden_dims: Sequence[int] = (64, 32), dropout: float = 0.1) -> None:
+    def __init__(
+        self, input_dim: int, output_dim: int, hidden_dims: Sequence[int] = (64, 32), dropout: float = 0.1
+    ) -> None:
         super().__init__()
         widths = [input_dim, *hidden_dims]
         layers: list[nn.Module] = []

@@ -28,7 +28,9 @@ RESERVE_FROM = 2000
 RESERVED_SHARE = 0.2
 
 
-def held_out_folds(data: TrainingData, *, n_folds: int = 5, one_model: bool = False, random_state: int = 0) -> NDArray[np.int16]:
+def held_out_folds(
+    data: TrainingData, *, n_folds: int = 5, one_model: bool = False, random_state: int = 0
+) -> NDArray[np.int16]:
     """Return the fold that holds each row out, (n,); -1 for rows that are in every training part.
 
     Under 2,000 rows there are `n_folds` folds; from there on, or with `one_model`, a stratified fifth is reserved as
@@ -108,7 +110,9 @@ class FoldAverage(TextClassifier):
         values[status != Status.OK] = np.nan
         cost = np.sum([one.cost for one in scores], axis=0)
         first = scores[0]
-        return replace(first, values=values, scale=scale, status=status, cost=cost, calibration=f"mean of {len(scores)} models")
+        return replace(
+            first, values=values, scale=scale, status=status, cost=cost, calibration=f"mean of {len(scores)} models"
+        )
 
     def _write(self, folder: Path) -> dict[str, Any]:
         for number, member in enumerate(self.members_):

@@ -40,7 +40,9 @@ class LogLinearPool(Combiner):
     @property
     def needs(self) -> tuple[str, ...]:
         """The sources with a weight above 0."""
-        return tuple(name for name, weight in zip(self.names, self.weights_, strict=True) if weight > 0) or self.names[:1]
+        return (
+            tuple(name for name, weight in zip(self.names, self.weights_, strict=True) if weight > 0) or self.names[:1]
+        )
 
     def weights(self) -> dict[str, float]:
         """Return each source's weight."""
@@ -61,7 +63,10 @@ class BestSingle(LogLinearPool):
     def _learn(self, evidence: Evidence, rows: FusionRows) -> None:
         losses, learned = [], []
         for name in self.names:
-            weights, biases = np.ones(1), np.zeros(len(rows.labels))  # single-label: the temperature is the weight already
+            weights, biases = (
+                np.ones(1),
+                np.zeros(len(rows.labels)),
+            )  # single-label: the temperature is the weight already
             if self.multi_label:
                 weights, biases = pooled(evidence[name][None], rows)
             logits = weights[0] * evidence[name] + biases
@@ -125,7 +130,10 @@ class VectorScalingPool(Combiner):
     @property
     def needs(self) -> tuple[str, ...]:
         """The sources with a weight above 0 for some label."""
-        return tuple(name for name, row in zip(self.names, self.weights_, strict=True) if (row > 0).any()) or self.names[:1]
+        return (
+            tuple(name for name, row in zip(self.names, self.weights_, strict=True) if (row > 0).any())
+            or self.names[:1]
+        )
 
     def weights(self) -> dict[str, float]:
         """Return each source's mean weight over labels."""

@@ -191,7 +191,9 @@ def raw_evidence(scores: Scores) -> Floats:
     if scores.scale is Scale.LOG_LIKELIHOOD:
         values = np.asarray(log_softmax(values, axis=1))
     elif scores.scale is Scale.VOTE_SHARE:
-        smoothed = (values + 0.1) / (1.2 if scores.multi_label else values.sum(axis=1, keepdims=True) + 0.1 * values.shape[1])
+        smoothed = (values + 0.1) / (
+            1.2 if scores.multi_label else values.sum(axis=1, keepdims=True) + 0.1 * values.shape[1]
+        )
         values = np.log(smoothed) - np.log1p(-smoothed) if scores.multi_label else np.log(smoothed)
     values[~(scores.answered & scores.mask.all(axis=1))] = np.nan
     return values

@@ -106,12 +106,18 @@ def aligned(sources: Mapping[str, Scores]) -> dict[str, Scores]:
     for name in names:
         scores = sources[name]
         if not isinstance(scores, Scores):
-            raise ScoresError(f"source {name!r} is a {type(scores).__name__}, not Scores; use Scores.from_probabilities")
+            raise ScoresError(
+                f"source {name!r} is a {type(scores).__name__}, not Scores; use Scores.from_probabilities"
+            )
         check_same_labels(first.labels, scores.labels, name)
         if scores.multi_label != first.multi_label:
-            raise ScoresError(f"source {name!r} is {'multi' if scores.multi_label else 'single'}-label, {names[0]!r} is not")
+            raise ScoresError(
+                f"source {name!r} is {'multi' if scores.multi_label else 'single'}-label, {names[0]!r} is not"
+            )
         if len(scores) != len(first):
-            raise ScoresError(f"source {name!r} has {len(scores)} rows, {names[0]!r} has {len(first)}; score the same texts")
+            raise ScoresError(
+                f"source {name!r} has {len(scores)} rows, {names[0]!r} has {len(first)}; score the same texts"
+            )
         if scores.row_ids is not None and first.row_ids is not None and (scores.row_ids != first.row_ids).any():
             row = int(np.flatnonzero(scores.row_ids != first.row_ids)[0])
             raise ScoresError(f"row {row} of {name!r} and of {names[0]!r} are different texts; score them in one order")

@@ -215,7 +215,16 @@ class ScoreFusion:
         return fusion
 
     def _options(self) -> dict[str, Any]:
-        names = ("random_state", "multi_label", "metric", "combiner", "hidden_dims", "learning_rate", "epochs", "batch_size")
+        names = (
+            "random_state",
+            "multi_label",
+            "metric",
+            "combiner",
+            "hidden_dims",
+            "learning_rate",
+            "epochs",
+            "batch_size",
+        )
         return {name: getattr(self, name) for name in names}
 
     def _explain(self, sources: Mapping[str, Scores], row: int) -> dict[str, float]:
@@ -287,7 +296,9 @@ class ScoreFusion:
     def _new_ladder(self) -> Ladder:
         metric = self.metric or ("micro_f1" if self.multi_label_ else "accuracy")
         forced = self.combiner == "mlp"
-        rungs = self._mlp_rungs(published=True) if forced else self._default_rungs() if self.rungs is None else self.rungs
+        rungs = (
+            self._mlp_rungs(published=True) if forced else self._default_rungs() if self.rungs is None else self.rungs
+        )
         return Ladder(rungs, self.llm_sources_, metric, self.random_state, forced)
 
     def _default_rungs(self) -> list[RungFactory]:

@@ -36,7 +36,9 @@ def write_rows(folder: Path, rows: FusionRows) -> dict[str, Any]:
     for number, (name, scores) in enumerate(rows.sources.items()):
         columns = {column: getattr(scores, column) for column in _COLUMNS}
         arrays |= {f"{number}.{column}": array for column, array in columns.items() if array is not None}
-        described.append({"name": name, "source": scores.source, "scale": scores.scale.value, "calibration": scores.calibration})
+        described.append(
+            {"name": name, "source": scores.source, "scale": scores.scale.value, "calibration": scores.calibration}
+        )
     write_arrays(folder / _ROWS, arrays)
     return {"labels": list(rows.labels), "multi_label": rows.multi_label, "sources": described}
 
@@ -66,7 +68,9 @@ def write_ladder(path: Path, names: tuple[str, ...], ladder: Ladder) -> dict[str
     """
     kind = type(ladder.combiner).__name__
     if kind not in _COMBINERS:
-        raise StorageError(f"the deployed rung {kind} is not part of textclassify and cannot be saved; pickle the fusion")
+        raise StorageError(
+            f"the deployed rung {kind} is not part of textclassify and cannot be saved; pickle the fusion"
+        )
     write_arrays(path, ladder.combiner.state())
     return {"names": list(names), "kind": kind, "report": asdict(ladder.report)}
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol, Self, runtime_checkable
 
 from textclassify.core.scores import Status
@@ -15,7 +15,7 @@ from textclassify.errors import TextClassifyError
 _FILTER_REASONS = frozenset({"content_filter", "content_filtered", "safety", "prohibited_content", "blocklist"})
 
 
-class ChatFailure(TextClassifyError):
+class ChatFailure(TextClassifyError):  # noqa: N818 - not an error of the run
     """One request that got no usable reply; concerns its row alone, never the run.
 
     A `Chat` raises it, and `ask_all` returns it in the row's place. Anything else that a `Chat` raises stops the run.
@@ -67,8 +67,13 @@ class ChatRequest:
 
     def key(self, provider: str, base_url: str = "") -> str:
         """Sha256 (64 hex digits) of the canonical JSON of this request and of where it goes: the cache's key."""
-        shape = {"provider": provider, "base_url": base_url, **asdict(self)}
+        shape = {name: getattr(self, name) for name in _SHAPING_FIELDS}
+        shape |= {"provider": provider, "base_url": base_url}
+        shape["messages"] = [(message.role, message.content) for message in self.messages]
         return hashlib.sha256(json.dumps(shape, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+_SHAPING_FIELDS = tuple(each.name for each in fields(ChatRequest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """One token of an answer, its natural log-probability, and those of its likeliest alternatives (itself among them)."""
+    """One token of an answer, its natural log-probability, and its likeliest alternatives (itself among them)."""
 
     token: str
     logprob: float

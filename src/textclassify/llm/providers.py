@@ -129,7 +129,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where requests go. A key from the environment is read anew for each session, and one given by hand is not pickled.
+    """Where requests go. A key in the environment is read for each session; one given by hand is never pickled.
 
     Args:
         provider: its row in the table.
@@ -154,6 +154,8 @@ class Endpoint:
         key = self.given_key.reveal() or os.environ.get(self.key_variable or "", "").strip()
         if not key and self._must_have_key():
             raise _no_key(self.provider, self.key_variable)
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise AuthenticationError(f"the key for provider {self.provider.name!r} holds characters that no key has")
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def _must_have_key(self) -> bool:
@@ -172,7 +174,7 @@ def find_provider(name: str) -> Provider:
         return PROVIDERS[name]
     known = ["local", *sorted(PROVIDERS)]
     nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
     raise ConfigError(f"unknown provider {name!r}{hint} Known providers: {', '.join(known)}")
 
 
@@ -199,7 +201,8 @@ def resolve_endpoint(
     from_environment = os.environ.get(row.base_url_variable, "").strip()
     url = _checked_url(row, base_url or from_environment or row.base_url)
     trusted = not base_url_from_file or not base_url or _host(url) in _trusted_hosts(row, from_environment)
-    endpoint = Endpoint(row, url, Secret((api_key or "").strip()), _key_variable(row, api_key, api_key_env, trusted))
+    variable = _key_variable(row, api_key, api_key_env, trusted=trusted, loopback=is_loopback(url))
+    endpoint = Endpoint(row, url, Secret((api_key or "").strip()), variable)
     if endpoint.headers() and url.startswith("http://") and not is_loopback(url):
         raise ConfigError(f"base_url {url!r} would send a key unencrypted: use https, or a tunnel to 127.0.0.1")
     return endpoint
@@ -216,7 +219,9 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def _key_variable(row: Provider, api_key: str | None, api_key_env: str | None, trusted: bool) -> str | None:  # noqa: FBT001 - private
+def _key_variable(
+    row: Provider, api_key: str | None, api_key_env: str | None, *, trusted: bool, loopback: bool
+) -> str | None:
     """The environment variable to read the key from; None = the key was given, or none may be sent."""
     if api_key:
         return None
@@ -230,6 +235,11 @@ def _key_variable(row: Provider, api_key: str | None, api_key_env: str | None, t
             raise _no_key(row, api_key_env)
         return api_key_env
     if not trusted:
+        if row.needs_key and not loopback:
+            raise AuthenticationError(
+                f"the key for {row.name!r} is not sent to an address read from a file: give this address an "
+                f"api_key_env of its own, or pass base_url as an argument; {_OFFLINE}"
+            )
         return None
     return next((name for name in row.key_variables if os.environ.get(name, "").strip()), None)
 
@@ -247,25 +257,27 @@ def _no_key(row: Provider, variable: str | None) -> AuthenticationError:
 def _checked_url(row: Provider, url: str) -> str:
     """The address with its scheme, without a trailing slash; `OLLAMA_HOST` style `host:port` is completed."""
     url = url.strip().rstrip("/")
-    if row.name == "ollama":
-        url = _ollama_url(url)
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError(f"base_url {_without_login(parts)!r} is no address: it must look like {row.base_url!r}")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    is_ollama = row.name == "ollama"
+    parts = urlsplit(f"http://{url}" if is_ollama and "://" not in url else url)
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    try:
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname or is_ollama) and parts.port != 0
+    except ValueError:  # the port is no number
+        usable = False
+    if not usable:
+        raise ConfigError(f"base_url {shown!r} is no address: it must look like {row.base_url!r}")
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError(
-            f"base_url {_without_login(parts)!r} must hold no user name, password, query or fragment: "
-            "pass the key as api_key"
+            f"base_url {shown!r}: leave out user name, password, query and fragment; pass api_key instead"
         )
-    return url
+    return _ollama_url(parts) if is_ollama else url
 
 
-def _ollama_url(url: str) -> str:
-    """`OLLAMA_HOST` as Ollama itself reads it: scheme and port may be missing, 0.0.0.0 means this machine."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    host = "127.0.0.1" if parts.hostname in {None, "0.0.0.0"} else parts.netloc.rpartition(":")[0] or parts.netloc  # noqa: S104 - compared, not bound
-    if parts.hostname not in {None, "0.0.0.0"} and parts.port is None:  # noqa: S104 - compared, not bound
-        host = parts.netloc
+def _ollama_url(parts: SplitResult) -> str:
+    """The address as Ollama itself reads `OLLAMA_HOST`: the port may be missing, and 0.0.0.0 means this machine."""
+    host = parts.hostname or ""
+    host = "127.0.0.1" if host in {"", "0.0.0.0"} else host  # noqa: S104 - compared, not bound
+    host = f"[{host}]" if ":" in host else host
     port = parts.port or (443 if parts.scheme == "https" else 11434)
     return f"{parts.scheme}://{host}:{port}{parts.path or '/v1'}"
 
@@ -274,7 +286,3 @@ def _host(url: str) -> str:
     """Scheme, host and port: what a key is bound to."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.lower()}"
-
-
-def _without_login(parts: SplitResult) -> str:
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -54,16 +54,16 @@ def _ask_once(name: str) -> HubAnswer:
 
 def _ask(name: str) -> HubAnswer:
     try:
-        import httpx  # noqa: PLC0415 - a part of the torch extra
-        from huggingface_hub import get_hf_file_metadata, hf_hub_url  # noqa: PLC0415 - a part of the torch extra
-        from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError  # noqa: PLC0415
+        from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url  # noqa: PLC0415 - a part of the torch extra
     except ModuleNotFoundError:
         return HubAnswer.UNREACHABLE
+    # HTTPError is that of the HTTP client which the installed hub client uses; their common base.
+    http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
     try:
         get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=_SECONDS_TO_WAIT)
-    except (RepositoryNotFoundError, EntryNotFoundError):
+    except (errors.RepositoryNotFoundError, errors.RemoteEntryNotFoundError):
         return HubAnswer.ABSENT
-    except (httpx.HTTPError, OSError, ValueError) as error:
+    except (http_error, OSError, ValueError) as error:
         logger.debug("the model hub does not answer: %s", error)
         return HubAnswer.UNREACHABLE
     return HubAnswer.FOUND

@@ -82,8 +82,7 @@ def confusion_counts(gold: ArrayLike, codes: ArrayLike, *, n_labels: int | None 
 def correct_per_row(gold: ArrayLike, codes: ArrayLike) -> NDArray[np.bool_]:
     """Whether each row's whole answer is right, (n,); a row without an answer is not."""
     gold, codes = _aligned(gold, codes)
-    matches = gold == codes
-    return matches if matches.ndim == 1 else matches.all(axis=1)
+    return np.asarray(gold == codes if gold.ndim == 1 else (gold == codes).all(axis=1))
 
 
 def accuracy(gold: ArrayLike, codes: ArrayLike, *, abstentions: Abstentions = "error") -> float:
@@ -237,7 +236,7 @@ def _selected(
     gold: ArrayLike, codes: ArrayLike, abstentions: Abstentions
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     gold, codes = _aligned(gold, codes)
-    answered = codes >= 0 if codes.ndim == 1 else (codes >= 0).all(axis=1)
+    answered = np.asarray(codes >= 0 if codes.ndim == 1 else (codes >= 0).all(axis=1))
     _check_abstentions(answered, abstentions, "answer")
     return (gold[answered], codes[answered]) if abstentions == "drop" else (gold, codes)
 
@@ -258,7 +257,7 @@ def _forecasts(
     if forecast.ndim != 2 or not fits:
         raise DataError(f"probabilities {forecast.shape} do not fit gold {gold.shape}; pass (n, K) for the same rows")
     _refuse_unknown(gold, forecast.shape[1])
-    scored = ~np.isnan(forecast).any(axis=1)
+    scored = np.asarray(~np.isnan(forecast).any(axis=1))
     _check_abstentions(scored, abstentions, "probabilities")
     known = forecast[scored]
     if known.size and (known.min() < 0 or known.max() > 1 + 1e-4):
@@ -312,7 +311,8 @@ def _binned_gap(confidence: NDArray[np.float64], hit: NDArray[Any], n_bins: int)
 
 def _ratio(above: NDArray[np.int64], below: NDArray[np.int64]) -> NDArray[np.float64]:
     out = np.full(below.shape, np.nan)
-    return np.divide(above, below, out=out, where=below > 0)
+    np.divide(above, below, out=out, where=below > 0)
+    return out
 
 
 def _mean(values: NDArray[Any]) -> float:

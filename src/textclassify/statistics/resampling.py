@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse, special
 
 from textclassify.errors import ConfigError, DataError
-from textclassify.statistics.metrics import LabelTable, label_table
+from textclassify.statistics.metrics import label_table
 
 # How many drawn groups are held in memory at a time (8 bytes each, a few arrays of that size).
 CHUNK = 4_000_000
@@ -243,7 +243,9 @@ def _f1(totals: NDArray[np.float64], average: str) -> NDArray[np.float64]:
     present = both > 0
     f1s = np.divide(2 * hits, both, out=np.zeros_like(hits, dtype=np.float64), where=present)
     n_present = present.sum(axis=1)
-    return np.divide(f1s.sum(axis=1), n_present, out=np.full(len(f1s), np.nan), where=n_present > 0)
+    means = np.full(len(f1s), np.nan)
+    np.divide(f1s.sum(axis=1), n_present, out=means, where=n_present > 0)
+    return means
 
 
 def _interval(estimate: float, resampled: NDArray[np.float64], confidence: float) -> Interval:

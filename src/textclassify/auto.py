@@ -1,0 +1,129 @@
+"""`AutoFusionClassifier`: a small configuration in, a fitted and judged fusion out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from numpy.typing import ArrayLike
+
+from textclassify.core import dataset
+from textclassify.core.contract import TextClassifier, read_part
+from textclassify.core.findings import describe
+from textclassify.core.labels import LabelSchema
+from textclassify.core.scores import Scores
+from textclassify.core.types import ClassificationResult, TrainingData
+from textclassify.ensemble.fusion import FusionEnsemble
+from textclassify.errors import StorageError
+from textclassify.runs.build import build_fusion
+from textclassify.runs.config import Config
+
+if TYPE_CHECKING:
+    from textclassify.runs.evaluation import Evaluation
+
+
+class AutoFusionClassifier(TextClassifier):
+    """A fusion of a fine-tuned encoder, language models and free sources, set up from a few keys.
+
+    Args:
+        config: a mapping, the path of a YAML file, or None for the defaults; `textclassify.runs.config.Config` lists
+            the keys. The usual ones are `llm_provider`, `label_columns` and `multi_label`.
+
+    Learned: `ensemble_` (the `FusionEnsemble`), `findings_` (what is worth knowing about the training data, in sentences).
+
+    >>> classifier = AutoFusionClassifier({"llm_provider": None, "encoder": False, "similarity": False})
+    >>> rows = {"text": ["good", "bad", "so good", "so bad"], "label": ["pos", "neg", "pos", "neg"]}
+    >>> classifier.fit(rows).predict(["good"]).predictions
+    ['pos']
+
+    """
+
+    kind: ClassVar[str] = "auto_fusion"
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = config
+
+    @property
+    def config_(self) -> Config:
+        """The configuration, checked."""
+        return Config.of(self.config)
+
+    def _training_data(
+        self, texts: Any, labels: Any, sample_weight: ArrayLike | None, groups: Iterable[Any] | None
+    ) -> TrainingData:
+        config = self.config_
+        return dataset.training_data(
+            texts,
+            labels,
+            schema=self._given_schema(),
+            text_column=config.text_column,
+            label_columns=config.label_columns if labels is None else None,
+            multi_label=config.multi_label,
+            group_column=config.group_column if groups is None else None,
+            sample_weight=sample_weight,
+            groups=groups,
+        )
+
+    def _fit(self, data: TrainingData) -> None:
+        fusion, notes = build_fusion(self.config_, labels=data.schema)
+        self.findings_ = describe(data) + notes
+        self.ensemble_: FusionEnsemble = fusion.fit(data)
+
+    def _score(self, texts: list[str]) -> Scores:
+        return self.ensemble_.predict_scores(texts)
+
+    def predict(self, texts: Any, labels: Any = None) -> ClassificationResult:
+        """Return answers with probabilities, each source's scores and what each source adds.
+
+        Args:
+            texts: n texts, or a table with a text column.
+            labels: gold labels; they fill `metadata["metrics"]` and change nothing else.
+
+        """
+        self._require_schema()
+        return self.ensemble_.predict(dataset.texts_of(texts, text_column=self.config_.text_column), labels)
+
+    def evaluate(self, texts: Any, labels: Any = None, **options: Any) -> Evaluation:
+        """Return the fusion beside each source alone and beside the same fusion without language models.
+
+        Args:
+            texts: texts, or a table that holds the labels too.
+            labels: gold labels.
+            **options: what `textclassify.runs.evaluation.evaluate` takes.
+
+        """
+        from textclassify.runs.evaluation import evaluate
+
+        schema, config = self._require_schema(), self.config_
+        data = dataset.labelled_data(
+            texts,
+            labels,
+            schema=schema,
+            text_column=config.text_column,
+            label_columns=config.label_columns if labels is None else None,
+            multi_label=schema.multi_label,
+        )
+        return evaluate(self.ensemble_, data.texts, data.schema.decode(data.gold), **options)
+
+    def _given_schema(self) -> LabelSchema | None:
+        labels = self.config_.labels
+        return None if labels is None else LabelSchema.of(labels, multi_label=self.config_.multi_label)
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        part = folder / "fusion"
+        part.mkdir()
+        self.ensemble_.write_into(part)
+        return {"findings": self.findings_}
+
+    def _read(self, folder: Path, learned: dict[str, Any]) -> None:
+        fusion = read_part(folder / "fusion")
+        if not isinstance(fusion, FusionEnsemble):
+            raise StorageError(f"{str(folder)!r} holds a {type(fusion).__name__} where its fusion should be")
+        self.ensemble_, self.findings_ = fusion, list(learned["findings"])
+
+    def _stored_parameters(self) -> dict[str, Any]:
+        settings = self.config_.model_dump(mode="json", exclude_unset=True)
+        for private in ("data", "test_data", "output_dir", "cache_dir", "labels"):
+            settings.pop(private, None)
+        return {"config": settings}

@@ -1,0 +1,268 @@
+"""Texts and labels in whatever shape users have them, as checked texts and `TrainingData`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from textclassify.core.columns import labelled_columns, text_column_of
+from textclassify.core.files import HUB, read_hub, read_table
+from textclassify.core.labels import LabelSchema
+from textclassify.core.tables import is_table, to_frame
+from textclassify.core.texts import as_texts, did_you_mean, listed
+from textclassify.core.types import ClassificationType, TrainingData
+from textclassify.errors import DataError
+
+_KINDS = {None: None, True: ClassificationType.MULTI_LABEL, False: ClassificationType.MULTI_CLASS}
+
+
+def texts_of(texts: Any, *, text_column: str | None = None) -> list[str]:
+    """Return the texts as a list of strings, in their order.
+
+    Args:
+        texts: a sequence, Series, array or iterator of strings, a table with a text column, a `Path`, or
+            `TrainingData`.
+        text_column: the table's text column; None = recognised.
+
+    Raises:
+        DataError: a text is missing or no string (the message names its row), or no text column is recognised.
+
+    """
+    if isinstance(texts, TrainingData):
+        return list(texts.texts)
+    texts = _settled(texts)
+    if isinstance(texts, Path) or is_table(texts):
+        frame = _frame_of(texts, text_column)
+        return as_texts(frame[text_column_of(frame, text_column)].tolist())
+    return as_texts(texts)
+
+
+def training_data(  # noqa: PLR0913 - every shape that data come in
+    texts: Any,
+    labels: Any = None,
+    *,
+    schema: Any = None,
+    text_column: str | None = None,
+    label_columns: Sequence[Any] | None = None,
+    multi_label: bool | None = None,
+    group_column: str | None = None,
+    sample_weight: ArrayLike | None = None,
+    groups: Iterable[Any] | None = None,
+) -> TrainingData:
+    """Return labelled texts to learn from: `labelled_data` with at least two different answers.
+
+    Raises:
+        DataError: texts or labels cannot be used (the message names the row), or every row has the same answer.
+
+    """
+    data = labelled_data(
+        texts,
+        labels,
+        schema=schema,
+        text_column=text_column,
+        label_columns=label_columns,
+        multi_label=multi_label,
+        group_column=group_column,
+        sample_weight=sample_weight,
+        groups=groups,
+    )
+    if (data.gold == data.gold[:1]).all():
+        only = data.schema.decode(data.gold[:1])[0]
+        raise DataError(
+            f"nothing to learn: every row ({len(data)} in all) has the answer {only!r}; add rows with another label"
+        )
+    return data
+
+
+def labelled_data(  # noqa: PLR0913 - every shape that data come in
+    texts: Any,
+    labels: Any = None,
+    *,
+    schema: Any = None,
+    text_column: str | None = None,
+    label_columns: Sequence[Any] | None = None,
+    multi_label: bool | None = None,
+    group_column: str | None = None,
+    sample_weight: ArrayLike | None = None,
+    groups: Iterable[Any] | None = None,
+) -> TrainingData:
+    """Return labelled texts, for training or for evaluation.
+
+    Args:
+        texts: texts; a table, a path, `hf:name/split` or `TrainingData` that holds the labels too.
+        labels: one label per text, lists of labels, or 0/1 columns; None when `texts` holds them.
+        schema: the labels and their order, whatever `LabelSchema.of` takes; None = from the data.
+        text_column: the table's text column; None = recognised.
+        label_columns: the table's label column, its 0/1 columns, or the class names in their order; None = recognised.
+        multi_label: whether a text may have several labels; None = as the data show.
+        group_column: the table's column of groups.
+        sample_weight: (n,) weights >= 0.
+        groups: (n,) group names; rows of one group are never split.
+
+    Raises:
+        DataError: texts or labels cannot be used; the message names the row.
+
+    """
+    schema = None if schema is None else LabelSchema.of(schema)
+    if isinstance(texts, TrainingData):
+        return _adjusted(texts, labels, schema, sample_weight=sample_weight, groups=groups)
+    frame, texts = _table_or_texts(texts, may_be_path=labels is None, text_column=text_column)
+    if frame is not None and group_column is not None:
+        groups = _groups_in(frame, group_column)
+    if labels is not None:
+        answers, schema, multi_label = _separate_labels(labels, schema, multi_label=multi_label)
+        texts = texts if frame is None else texts_of(frame, text_column=text_column)
+    elif frame is None:
+        raise DataError("no labels given; pass labels=[...], one per text, or a table with a text and a label column")
+    else:
+        found = labelled_columns(
+            frame,
+            text_column=text_column,
+            label_columns=label_columns,
+            group_column=group_column,
+            multi_label=multi_label,
+            schema=schema,
+        )
+        texts, answers, multi_label = frame[found.text].tolist(), found.answers, found.multi_label
+        schema = found.schema or schema
+    return TrainingData(
+        texts,
+        answers,
+        classification_type=_KINDS[multi_label],
+        schema=schema,
+        sample_weight=None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64),
+        groups=None if groups is None else list(groups),
+    )
+
+
+def split(data: TrainingData, test_size: float = 0.2, *, random_state: int = 0) -> tuple[TrainingData, TrainingData]:
+    """Return a training and a test part: label shares alike, rows of equal text or of one group on one side.
+
+    A label whose rows are all of one cluster stays in the training part.
+
+    Args:
+        data: labelled texts.
+        test_size: share of the rows in the test part, between 0 and 1.
+        random_state: seed.
+
+    Raises:
+        DataError: the share is out of range, or there are too few rows for it.
+
+    """
+    if not 0 < test_size < 1:
+        raise DataError(f"test_size={test_size} is out of range; pass a share between 0 and 1, such as 0.2")
+    held_out = _held_out_clusters(data, test_size, np.random.default_rng(random_state))[data.clusters]
+    if not held_out.any() or held_out.all():
+        raise DataError(
+            f"{len(data)} rows in {data.clusters.max() + 1} clusters are too few to hold out {test_size:.0%} of them; "
+            "add rows, or pass another test_size"
+        )
+    return data.take(~held_out), data.take(held_out)
+
+
+def content_hash(data: TrainingData) -> str:
+    """Return the sha256 of the texts and labels in their order, in hexadecimal; equal on every machine."""
+    digest = hashlib.sha256()
+    for text, answer in zip(data.texts, data.schema.decode(data.gold), strict=True):
+        digest.update(json.dumps([text, answer]).encode("ascii") + b"\n")
+    return digest.hexdigest()
+
+
+def _settled(value: Any) -> Any:
+    """Return an iterator's items as a list, so that they can be looked at; anything else as it is."""
+    return list(value) if isinstance(value, Iterator) else value
+
+
+def _frame_of(table: Any, text_column: str | None) -> pd.DataFrame:
+    if isinstance(table, str) and table.startswith(HUB):
+        return read_hub(table)
+    if isinstance(table, str | Path):
+        return read_table(table, text_column=text_column)
+    return to_frame(table)
+
+
+def _table_or_texts(texts: Any, *, may_be_path: bool, text_column: str | None) -> tuple[pd.DataFrame | None, Any]:
+    texts = _settled(texts)
+    if is_table(texts) or isinstance(texts, Path) or (may_be_path and isinstance(texts, str)):
+        return _frame_of(texts, text_column), None
+    return None, texts
+
+
+def _adjusted(data: TrainingData, labels: Any, schema: LabelSchema | None, **columns: Any) -> TrainingData:
+    """Return the data with another schema, weights or groups; answers are named first: a 0/1 matrix has its order."""
+    if labels is not None:
+        raise DataError("labels are given twice: in TrainingData and by themselves; leave labels=None")
+    changes = {name: column for name, column in columns.items() if column is not None}
+    if schema is not None:
+        changes["schema"] = LabelSchema.of(schema, multi_label=data.multi_label)
+        changes["labels"] = data.schema.decode(data.gold)
+    return replace(data, **changes) if changes else data
+
+
+def _groups_in(frame: pd.DataFrame, group_column: str) -> list[Any]:
+    if group_column not in frame.columns:
+        raise DataError(
+            f"unknown group column {group_column!r}{did_you_mean(group_column, frame.columns)}; "
+            f"columns: {listed(map(repr, frame.columns), 12)}"
+        )
+    groups: list[Any] = frame[group_column].tolist()
+    return groups
+
+
+def _separate_labels(
+    labels: Any, schema: LabelSchema | None, *, multi_label: bool | None
+) -> tuple[Any, LabelSchema | None, bool | None]:
+    """Return labels that come beside the texts, as names, lists or a 0/1 matrix."""
+    if is_table(labels):
+        frame = to_frame(labels)
+        names = list(frame.columns)
+        frame.insert(0, " ", "")  # where the texts would be
+        found = labelled_columns(frame, text_column=" ", label_columns=names, multi_label=multi_label, schema=schema)
+        return found.answers, found.schema or schema, found.multi_label
+    if isinstance(labels, np.ndarray) and labels.ndim == 2 and labels.shape[1] == 1 and not multi_label:
+        labels = labels[:, 0]
+    if schema is not None and schema.multi_label and multi_label is None:
+        multi_label = True
+    return labels, schema, multi_label
+
+
+def _held_out_clusters(data: TrainingData, test_size: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return which clusters are held out: going through them label by label, whenever enough rows are due."""
+    clusters = data.clusters
+    sizes = np.bincount(clusters)
+    strata = _cluster_labels(data, len(sizes))
+    order = rng.permutation(len(sizes))
+    order = order[np.argsort(strata[order], kind="stable")]
+    held_out = np.zeros(len(sizes), dtype=bool)
+    left = np.bincount(strata)
+    kept = np.zeros(len(left), dtype=bool)
+    due = 0.0
+    for cluster in order:
+        stratum, size = strata[cluster], sizes[cluster]
+        due += test_size * size
+        left[stratum] -= 1
+        last_chance = left[stratum] == 0 and not kept[stratum]
+        if due >= size / 2 and not last_chance:
+            held_out[cluster] = True
+            due -= size
+        else:
+            kept[stratum] = True
+    return held_out
+
+
+def _cluster_labels(data: TrainingData, n_clusters: int) -> NDArray[np.int64]:
+    """Return the rarest label of each cluster (K = none); shape (n_clusters,)."""
+    width = len(data.schema)
+    rows, codes = np.nonzero(data.gold) if data.multi_label else (np.arange(len(data)), data.gold)
+    rarity = np.argsort(np.argsort(np.bincount(codes, minlength=width), kind="stable"), kind="stable")
+    rarest = np.full(n_clusters, width, dtype=np.int64)
+    np.minimum.at(rarest, data.clusters[rows], rarity[codes])
+    return rarest

@@ -1,0 +1,168 @@
+"""Two ways of getting scores out of a language model: likelihoods of its own, or the label that it names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textclassify.core.labels import LabelSchema
+from textclassify.core.progress import report
+from textclassify.core.scores import Method, Scale, Status
+from textclassify.llm.cache import ResponseCache
+from textclassify.llm.chat import Chat, ChatFailure, ChatReply, ChatRequest
+from textclassify.llm.elicitation import parse_label, parse_labels
+from textclassify.llm.prompts import Demonstration, Prompt, choice_prompt, yes_no_prompt
+from textclassify.llm.runner import Outcome, Progress, ask_all
+
+if TYPE_CHECKING:
+    from textclassify.llm.local import LocalScorer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said about n texts: values (n, K), NaN rows where `status` is not OK."""
+
+    values: NDArray[np.float64]
+    status: NDArray[np.uint8]
+    scale: Scale
+    method: Method
+
+
+class Elicitation(Protocol):
+    """A way of asking one language model about texts."""
+
+    def ask(self, texts: Sequence[str], schema: LabelSchema, demonstrations: Sequence[Demonstration]) -> Answers:
+        """Return the answers for texts, in their order."""
+
+
+@dataclass(frozen=True)
+class Likelihoods:
+    """Exact log P(label, end of turn | prompt) of an in-process model; multi-label: log-odds of yes against no.
+
+    Args:
+        scorer: the model.
+        cache: where likelihoods are kept; None = nowhere.
+        answer_with: whether labels are answered by "name" or by "code".
+
+    """
+
+    scorer: LocalScorer
+    cache: ResponseCache | None = None
+    answer_with: str = "name"
+
+    def ask(self, texts: Sequence[str], schema: LabelSchema, demonstrations: Sequence[Demonstration]) -> Answers:
+        """Return the log-likelihood of every label for every text."""
+        if not schema.multi_label:
+            prompt = choice_prompt(schema, demonstrations, answer_with=self.answer_with)
+            answers = prompt.codes if self.answer_with == "code" else prompt.names
+            values = self._likelihoods(prompt, answers, texts, "texts")
+            return self._answers(values, Scale.LOG_LIKELIHOOD)
+        odds = np.empty((len(texts), len(schema)))
+        for k, name in enumerate(schema.names):
+            prompt = yes_no_prompt(schema, name, demonstrations)
+            both = self._likelihoods(prompt, prompt.codes, texts, f"texts, label {k + 1} of {len(schema)}")
+            odds[:, k] = both[:, 0] - both[:, 1]
+        return self._answers(odds, Scale.LOG_ODDS)
+
+    def _answers(self, values: NDArray[np.float64], scale: Scale) -> Answers:
+        broken = ~np.isfinite(values).all(axis=1)
+        values[broken] = np.nan
+        return Answers(values, np.where(broken, Status.FAILED, Status.OK).astype(np.uint8), scale, Method.LIKELIHOOD)
+
+    def _likelihoods(
+        self, prompt: Prompt, answers: Sequence[str], texts: Sequence[str], task: str
+    ) -> NDArray[np.float64]:
+        keys = [self._key(prompt, answers, text) for text in texts]
+        known = {} if self.cache is None else self.cache.get_many(list(dict.fromkeys(keys)))
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        found = {key: np.array(reply["log_likelihoods"]) for key, reply in known.items()}
+        if missing:
+            scored = self.scorer.log_likelihoods(
+                prompt.messages,
+                list(missing.values()),
+                answers,
+                show_progress=lambda done, total: report(task, done, total),
+            )
+            if scored.truncated.any():
+                logger.warning(
+                    "%d of %d texts did not fit into the prompt and were cut", scored.truncated.sum(), len(missing)
+                )
+            found |= dict(zip(missing, scored.values.astype(np.float64), strict=True))
+            self._keep({key: found[key] for key in missing})
+        return np.array([found[key] for key in keys]).reshape(len(texts), len(answers))
+
+    def _keep(self, found: dict[str, NDArray[np.float64]]) -> None:
+        if self.cache is not None:
+            for key, values in found.items():
+                self.cache.put(key, {"log_likelihoods": values.tolist()})
+            self.cache.flush()
+
+    def _key(self, prompt: Prompt, answers: Sequence[str], text: str) -> str:
+        turns = [(message.role, message.content) for message in prompt.messages]
+        whole = [self.scorer.identity, turns, list(answers), text]
+        return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class HardLabels:
+    """The label (multi-label: the labels) that a model names in its reply; a reply that names none is INVALID.
+
+    Args:
+        chat: the model.
+        cache: where replies are kept; None = nowhere.
+        concurrency: most requests in flight.
+        temperature: of the sampling.
+        max_tokens: longest reply.
+
+    """
+
+    chat: Chat
+    cache: ResponseCache | None = None
+    concurrency: int = 64
+    temperature: float = 0.0
+    max_tokens: int = 150
+
+    def ask(self, texts: Sequence[str], schema: LabelSchema, demonstrations: Sequence[Demonstration]) -> Answers:
+        """Return one vote per text."""
+        prompt = choice_prompt(schema, demonstrations)
+        requests = [
+            ChatRequest(self.chat.model, prompt.about(text), temperature=self.temperature, max_tokens=self.max_tokens)
+            for text in texts
+        ]
+        outcomes = ask_all(
+            self.chat, requests, concurrency=self.concurrency, cache=self.cache, on_progress=_show_progress
+        )
+        values, status = np.full((len(texts), len(schema)), np.nan), np.empty(len(texts), dtype=np.uint8)
+        for row, outcome in enumerate(outcomes):
+            status[row], labels = _read(outcome, prompt, multi_label=schema.multi_label)
+            if labels is not None:
+                values[row] = 0.0
+                values[row, list(labels)] = 1.0
+        return Answers(values, status, Scale.VOTE_SHARE, Method.HARD)
+
+
+def _show_progress(progress: Progress) -> None:
+    report("texts", progress.done, progress.total)
+
+
+def _read(outcome: Outcome, prompt: Prompt, *, multi_label: bool) -> tuple[Status, tuple[int, ...] | None]:
+    """Return a row's status and the positions of the labels that were named; None where there are none."""
+    if isinstance(outcome, ChatFailure):
+        return outcome.status, None
+    reply: ChatReply = outcome
+    if reply.status is not Status.OK:
+        return reply.status, None
+    if multi_label:
+        several = None if reply.cut_off else parse_labels(reply.content, prompt.codes, prompt.names)
+        return (Status.INVALID, None) if several is None else (Status.OK, several)
+    label = parse_label(reply.content, prompt.codes, prompt.names, cut_off=reply.cut_off)
+    return (Status.INVALID, None) if label is None else (Status.OK, (label,))

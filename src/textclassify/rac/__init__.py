@@ -1,0 +1,1 @@
+"""Retrieval: which labels resemble a text, judged by the vectors of a frozen encoder."""

@@ -1,0 +1,111 @@
+"""From a configuration to unfitted classifiers: the only place that knows which setting belongs to which class."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from textclassify.core.contract import TextClassifier
+from textclassify.core.kinds import class_of
+from textclassify.ensemble.fusion import FusionEnsemble
+from textclassify.errors import ConfigError, MissingDependencyError, ModelError
+from textclassify.runs.config import Config
+
+logger = logging.getLogger(__name__)
+
+
+def build_fusion(config: Config, labels: Any = None) -> tuple[FusionEnsemble, list[str]]:
+    """Return an unfitted fusion of the configured sources, and a sentence for each default source that had to be left out.
+
+    A source that the user named and that cannot be had is an error; one that is merely on by default is left out.
+
+    Raises:
+        ConfigError: no source is left.
+        MissingDependencyError: a named model needs an extra that is not installed.
+
+    """
+    notes: list[str] = []
+    sources = _free_sources(config, notes) | _llm_sources(config, notes)
+    if not sources:
+        raise ConfigError("every source is switched off; set one of llm_provider, encoder, linear or similarity")
+    fusion = FusionEnsemble(
+        sources,
+        labels,
+        multi_label=config.multi_label,
+        random_state=config.random_state,
+        **_given(config, "combiner", "metric", "n_folds", "one_model", "fusion_rows"),
+        **_given(config, "fusion_hidden_dims", "fusion_lr", "fusion_epochs", "fusion_batch_size"),
+    )
+    for note in notes:
+        logger.warning("%s", note)
+    return fusion, notes
+
+
+def _free_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]:
+    sources: dict[str, TextClassifier] = {}
+    if config.encoder or config.ml_model:
+        settings = _given(config, "max_length", "batch_size", "num_epochs", "class_weight")
+        if config.ml_lr is not None:
+            settings["learning_rate"] = config.ml_lr
+        settings |= {"precision": config.precision, "long_texts": config.long_texts, "random_state": config.random_state}
+        encoder = _torch_source("roberta", {"model": config.ml_model, **settings}, notes, named=config.ml_model is not None)
+        sources |= {} if encoder is None else {"encoder": encoder}
+    if config.linear:
+        sources["linear"] = class_of("linear")(random_state=config.random_state)
+    if config.similarity:
+        similarity = _torch_source("similarity", {}, notes, named=False)
+        sources |= {} if similarity is None else {"similarity": similarity}
+    return sources
+
+
+def _llm_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]:
+    sources: dict[str, TextClassifier] = {}
+    named = "llm_provider" in config.model_fields_set
+    for provider, model in config.llms:
+        settings: dict[str, Any] = {
+            "provider": provider,
+            "model": model,
+            "cache_dir": config.cache_dir,
+            "random_state": config.random_state,
+            **_given(config, "examples_per_label", "temperature", "max_completion_tokens", "concurrency"),
+        }
+        if provider != "local":
+            settings |= {"base_url": config.llm_base_url, "api_key_env": config.llm_api_key_env}
+        classifier = class_of("llm")(**settings)
+        if provider == "local" and not _usable(classifier, notes, named=named):
+            continue
+        name = "llm" if len(config.llms) == 1 else f"llm_{provider}"
+        sources[name if name not in sources else f"{name}_{len(sources) + 1}"] = classifier
+    return sources
+
+
+def _torch_source(kind: str, settings: Mapping[str, Any], notes: list[str], *, named: bool) -> TextClassifier | None:
+    try:
+        classifier = class_of(kind)(**settings)
+    except MissingDependencyError as error:
+        if named:
+            raise
+        notes.append(f"{kind} is left out: {error}")
+        return None
+    return classifier if _usable(classifier, notes, named=named) else None
+
+
+def _usable(classifier: TextClassifier, notes: list[str], *, named: bool) -> bool:
+    """Return whether a classifier's model can be had; a named one that cannot is an error."""
+    if find_spec("torch") is None and not named:
+        notes.append(f'{type(classifier).__name__} is left out: torch is not installed; pip install "textclassify[torch]"')
+        return False
+    try:
+        classifier.check_model()
+    except (ModelError, MissingDependencyError) as error:
+        if named:
+            raise
+        notes.append(f"{type(classifier).__name__} is left out: {error}")
+        return False
+    return True
+
+
+def _given(config: Config, *names: str) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(config, name)) is not None}

@@ -1,0 +1,142 @@
+"""The configuration of a fusion: every key, its default, and a clear word about keys that do not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from textclassify.core.texts import did_you_mean, listed
+from textclassify.errors import ConfigError
+
+
+class Config(BaseModel):
+    """What to train on which data; every key may be left out.
+
+    Data: `data` and `test_data` are files for the command line; `text_column`, `label_columns`, `group_column` and
+    `multi_label` are recognised where left out; `labels` is a schema file, a list of names or {name: description}.
+    Sources: `ml_model` is the encoder, `llm_provider` one provider or a list of them ("local" runs in this process,
+    null asks no language model); `encoder`, `linear` and `similarity` switch the free sources off.
+    Fusion: `combiner` "auto" or "mlp"; `fusion_*` shape the network and `fusion_rows` is how many training rows a
+    language model is asked about.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    data: Path | None = None
+    test_data: Path | None = None
+    test_size: float = Field(0.2, gt=0, lt=1)
+    text_column: str | None = None
+    label_columns: list[str | int | bool] | None = None
+    group_column: str | None = None
+    labels: Any = None
+    multi_label: bool | None = None
+
+    encoder: bool = True
+    ml_model: str | None = None
+    max_length: int | None = Field(None, ge=8)
+    batch_size: int | None = Field(None, ge=1)
+    num_epochs: int | None = Field(None, ge=1)
+    ml_lr: float | None = Field(None, gt=0)
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    class_weight: Literal["balanced"] | dict[str, float] | None = None
+    long_texts: Literal["head", "head+tail", "sliding"] = "head"
+
+    llm_provider: str | list[str] | None = "local"
+    llm_model: str | list[str] | None = None
+    llm_base_url: str | None = None
+    llm_api_key_env: str | None = None
+    examples_per_label: int = Field(0, ge=0)
+    temperature: float = Field(0.0, ge=0)
+    max_completion_tokens: int = Field(150, ge=1)
+    concurrency: int = Field(64, ge=1)
+
+    linear: bool = True
+    similarity: bool = True
+
+    combiner: Literal["auto", "mlp"] = "auto"
+    metric: Literal["accuracy", "micro_f1", "subset_accuracy", "log_loss"] | None = None
+    n_folds: int = Field(5, ge=2)
+    one_model: bool = False
+    fusion_rows: int | None = Field(None, ge=1)
+    fusion_hidden_dims: list[int] | None = None
+    fusion_lr: float | None = Field(None, gt=0)
+    fusion_epochs: int | None = Field(None, ge=1)
+    fusion_batch_size: int | None = Field(None, ge=1)
+
+    output_dir: Path | None = None
+    cache_dir: Path | None = None
+    random_state: int = 0
+
+    @field_validator("label_columns", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @classmethod
+    def of(cls, settings: Any) -> Self:
+        """Return a configuration from a mapping, a YAML file's path, another configuration, or None.
+
+        Raises:
+            ConfigError: a key is unknown (the message names the nearest) or a value is out of range.
+
+        """
+        if isinstance(settings, cls):
+            return settings
+        if isinstance(settings, str | Path):
+            return cls.of(read_settings(settings))
+        if not isinstance(settings, Mapping | None):
+            raise ConfigError(f"a configuration is a mapping or the path of a YAML file, got {type(settings).__name__}")
+        try:
+            return cls(**{str(key): value for key, value in (settings or {}).items()})
+        except ValidationError as error:
+            raise ConfigError(_in_words(error)) from error
+
+    @property
+    def llms(self) -> list[tuple[str, str | None]]:
+        """(provider, model) of every language model to ask."""
+        providers = [self.llm_provider] if isinstance(self.llm_provider, str) else list(self.llm_provider or [])
+        models = [self.llm_model] if not isinstance(self.llm_model, list) else list(self.llm_model)
+        models = models * len(providers) if len(models) == 1 else models
+        if len(models) != len(providers):
+            raise ConfigError(f"llm_model names {len(models)} models for {len(providers)} providers; give one each")
+        return list(zip(providers, models, strict=True))
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Return the keys of a YAML configuration file; relative paths in it count from its own folder.
+
+    Raises:
+        ConfigError: no such file, no YAML, or no mapping.
+
+    """
+    path = Path(path)
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no configuration file {str(path)!r}; `textclassify init` writes one") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"configuration file {str(path)!r} cannot be read: {error}") from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"configuration file {str(path)!r} holds no `key: value` lines; `textclassify init` writes one")
+    for key in ("data", "test_data", "labels"):
+        value = settings.get(key)
+        if isinstance(value, str) and not Path(value).is_absolute() and not value.startswith("hf:"):
+            settings[key] = str(path.parent / value)
+    return settings
+
+
+def _in_words(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"][:1])
+        if problem["type"] == "extra_forbidden":
+            known = Config.model_fields
+            hint = did_you_mean(key, known) or f"; known keys: {listed(known, len(known))}"
+            lines.append(f"unknown configuration key {key!r}{hint}")
+        else:
+            lines.append(f"configuration key {key!r} is {problem['input']!r}: {problem['msg'].lower()}")
+    return "\n".join(dict.fromkeys(lines))
