@@ -39,7 +39,7 @@ class ConfigError(TextClassifyError, ValueError):
     """An option or a configuration key that is unknown or out of range."""
 
 
-class NotFittedError(TextClassifyError, ValueError, AttributeError):  # type: ignore[misc] # sklearn has no types
+class NotFittedError(TextClassifyError, ValueError, AttributeError):
     """A classifier was asked for scores before it was fitted."""
 
 

@@ -198,6 +198,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         parameters.pop("labels", None)
         return parameters
 
+    def _training_data(
+        self, texts: Any, labels: Any, sample_weight: ArrayLike | None, groups: Iterable[Any] | None
+    ) -> TrainingData:
+        """Return what `fit` was given as checked data."""
+        return dataset.training_data(
+            texts, labels, schema=self._given_schema(), sample_weight=sample_weight, groups=groups
+        )
+
     def _given_schema(self) -> LabelSchema | None:
         given = getattr(self, "labels", None)
         if given is None:

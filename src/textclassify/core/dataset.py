@@ -235,34 +235,37 @@ def _separate_labels(
 
 
 def _held_out_clusters(data: TrainingData, test_size: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return which clusters are held out: going through them label by label, whenever enough rows are due."""
-    clusters = data.clusters
-    sizes = np.bincount(clusters)
-    strata = _cluster_labels(data, len(sizes))
-    order = rng.permutation(len(sizes))
-    order = order[np.argsort(strata[order], kind="stable")]
-    held_out = np.zeros(len(sizes), dtype=bool)
-    left = np.bincount(strata)
-    kept = np.zeros(len(left), dtype=bool)
-    due = 0.0
-    for cluster in order:
-        stratum, size = strata[cluster], sizes[cluster]
-        due += test_size * size
-        left[stratum] -= 1
-        last_chance = left[stratum] == 0 and not kept[stratum]
-        if due >= size / 2 and not last_chance:
+    """Return which clusters are held out: each one that brings labels and rows closer to the shares due so far."""
+    contents = _cluster_contents(data)
+    held_out = np.zeros(len(contents), dtype=bool)
+    ahead = np.bincount([label for content in contents for label in content], minlength=len(data.schema) + 1).tolist()
+    kept = [False] * len(ahead)
+    due = [0.0] * len(ahead)
+    for cluster in rng.permutation(len(contents)).tolist():
+        content = contents[cluster]
+        for label, rows in content.items():
+            due[label] += test_size * rows
+            ahead[label] -= 1
+        # Taking it changes the squared distance to what is due by rows * (rows - 2 due), summed over its labels.
+        nearer = sum(rows * (rows - 2 * due[label]) for label, rows in content.items()) <= 0
+        if nearer and all(kept[label] or ahead[label] for label in content):
             held_out[cluster] = True
-            due -= size
+            for label, rows in content.items():
+                due[label] -= rows
         else:
-            kept[stratum] = True
+            for label in content:
+                kept[label] = True
     return held_out
 
 
-def _cluster_labels(data: TrainingData, n_clusters: int) -> NDArray[np.int64]:
-    """Return the rarest label of each cluster (K = none); shape (n_clusters,)."""
-    width = len(data.schema)
+def _cluster_contents(data: TrainingData) -> list[dict[int, int]]:
+    """Return the rows of each cluster by label code, and under the code K all its rows."""
+    width = len(data.schema) + 1
     rows, codes = np.nonzero(data.gold) if data.multi_label else (np.arange(len(data)), data.gold)
-    rarity = np.argsort(np.argsort(np.bincount(codes, minlength=width), kind="stable"), kind="stable")
-    rarest = np.full(n_clusters, width, dtype=np.int64)
-    np.minimum.at(rarest, data.clusters[rows], rarity[codes])
-    return rarest
+    clusters = np.concatenate([data.clusters[rows], data.clusters])
+    columns = np.concatenate([codes, np.full(len(data), width - 1)])
+    cells, counts = np.unique(clusters * width + columns, return_counts=True)
+    contents: list[dict[int, int]] = [{} for _ in range(int(data.clusters.max()) + 1)]
+    for cell, count in zip(cells.tolist(), counts.tolist(), strict=True):
+        contents[cell // width][cell % width] = count
+    return contents

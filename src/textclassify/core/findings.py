@@ -39,11 +39,12 @@ def _repeated_texts(data: TrainingData) -> Iterator[str]:
     order = np.argsort(data.row_ids, kind="stable")
     same = [(left, right) for left, right in pairwise(order) if data.row_ids[left] == data.row_ids[right]]
     conflicting = [pair for pair in same if (data.gold[pair[0]] != data.gold[pair[1]]).any()]
-    if len(same) > len(conflicting):
-        first, second = min(pair for pair in same if pair not in set(conflicting))
+    agreeing = [pair for pair in same if (data.gold[pair[0]] == data.gold[pair[1]]).all()]
+    if agreeing:
+        first, second = min(agreeing)
         yield (
-            f"{_rows(len(same) - len(conflicting))} the text and the answer of an earlier one, e.g. row {second} those "
-            f"of row {first}: {_shown(data, first)}; they are never split between training and test"
+            f"{_rows(len(agreeing))} the text and the answer of an earlier one, e.g. row {second} those of "
+            f"row {first}: {_shown(data, first)}; splits and folds keep them together"
         )
     if conflicting:
         first, second = min(conflicting)

@@ -93,7 +93,7 @@ def _replace(temporary: Path, target: Path) -> None:
 
 def cache_folder() -> Path:
     """Return the folder of what can be made again: `TEXTCLASSIFY_CACHE_DIR`, else the user's cache folder."""
-    import platformdirs
+    import platformdirs  # noqa: PLC0415 - only needed here
 
     return Path(os.environ.get("TEXTCLASSIFY_CACHE_DIR") or platformdirs.user_cache_dir("textclassify"))
 

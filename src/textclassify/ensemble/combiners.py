@@ -31,6 +31,9 @@ class Combiner(ABC):
     names: tuple[str, ...]
     readings: dict[str, Reading]
 
+    def __init__(self, *, random_state: int = 0) -> None:
+        self.random_state = random_state
+
     def fit(self, rows: FusionRows) -> Self:
         """Learn from rows that every source scored."""
         self.multi_label = rows.multi_label
@@ -55,7 +58,7 @@ class Combiner(ABC):
 
     def contributions(self, sources: Mapping[str, Scores]) -> Evidence:
         """Return what each part adds to the logits: {source (or "label bias", "interaction"): (n, K)}."""
-        return self._parts({name: self.readings[name].read(sources[name]) for name in self.needs})
+        return self._parts(self._centred({name: self.readings[name].read(sources[name]) for name in self.needs}))
 
     def weights(self) -> dict[str, float]:
         """Return each source's weight, where the combiner has one number for it."""
@@ -82,6 +85,12 @@ class Combiner(ABC):
             if not name.startswith("reading."):
                 setattr(self, name, value)
         return self
+
+    def _centred(self, evidence: Evidence) -> Evidence:
+        """Return single-label evidence less its mean over labels, so that a source that says nothing adds nothing."""
+        if self.multi_label:
+            return evidence
+        return {name: values - values.mean(axis=1, keepdims=True) for name, values in evidence.items()}
 
     def _reading(self, scores: Scores) -> Reading:
         return reading_for(scores)

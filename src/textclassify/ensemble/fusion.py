@@ -96,7 +96,7 @@ class FusionEnsemble(TextClassifier):
         rows = usable if len(usable) else np.arange(len(data))  # too few to hold any out: nothing will be learned
         self.sources_: dict[str, TextClassifier] = {}
         scores: dict[str, Scores] = {}
-        for name, source in self.sources.items():
+        for name, source in self._worth_fitting(judged=len(usable) > 0).items():
             with doing(f"{name}: "):
                 self.sources_[name], scores[name] = self._fitted(source, data, folds, rows)
         self.training_scores_ = self._learnable(scores, data)
@@ -125,6 +125,12 @@ class FusionEnsemble(TextClassifier):
         scores = fitted.predict_scores([data.texts[row] for row in asked])
         seen = np.zeros(len(scores), dtype=bool) if scores.fold is None else scores.fold == IN_SAMPLE
         return fitted, _spread(scores.take(~seen), asked[~seen], data)
+
+    def _worth_fitting(self, *, judged: bool) -> dict[str, TextClassifier]:
+        """Return all sources; where none can be judged, those that need no training, if there are any."""
+        sources = dict(self.sources or {})
+        ready = {name: source for name, source in sources.items() if not source.learns}
+        return sources if judged or not ready else ready
 
     def _rows_to_ask(self, data: TrainingData, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         size = max(500, 10 * len(data.schema)) if self.fusion_rows is None else self.fusion_rows

@@ -38,8 +38,8 @@ METRICS = ("accuracy", "micro_f1", "subset_accuracy", "log_loss")
 WITHOUT_LLM = "without_llm"
 _REFERENCE = "reference"
 
-RungFactory = Callable[[int], Combiner]
-"""Makes an unfitted rung from a seed."""
+RungFactory = Callable[..., Combiner]
+"""Makes an unfitted rung; called with `random_state`. A class derived from `Combiner` is one."""
 
 
 class Step(Protocol):
@@ -156,7 +156,7 @@ class Ladder:
         if not _enough(rows, folds):
             return self._without_learning(rows)
         if self.forced:
-            return self._deploy(self.rungs[0](self.random_state).fit(rows), LadderReport(len(rows)))
+            return self._deploy(self.rungs[0](random_state=self.random_state).fit(rows), LadderReport(len(rows)))
         comparison, rungs = _Comparison(rows, folds, self.metric), self._eligible(rows)
         for name, make in rungs.items():
             comparison.add(name, cross_fitted(make, rows, folds))
@@ -184,9 +184,9 @@ class Ladder:
         makers: dict[str, Callable[[], Combiner]] = {BestSingle.rung: BestSingle}
         if len(rows.names) > 1:
             for make in self.rungs:
-                rung = make(self.random_state)
+                rung = make(random_state=self.random_state)
                 if len(rows) >= rung.min_rows:
-                    makers[rung.rung] = partial(make, self.random_state)
+                    makers[rung.rung] = partial(make, random_state=self.random_state)
         return makers
 
     def _rungs_up_to(self, reference: _Reference) -> list[RungFactory]:
@@ -196,7 +196,7 @@ class Ladder:
         """
         without = reference.without_llm
         wanted = without.combiner.rung if without else BestSingle.rung
-        names = [make(self.random_state).rung for make in self.rungs]
+        names = [make(random_state=self.random_state).rung for make in self.rungs]
         return list(self.rungs[: names.index(wanted) + 1]) if wanted in names else list(self.rungs[:1])
 
     def _without_learning(self, rows: FusionRows) -> Ladder:

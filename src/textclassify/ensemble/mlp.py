@@ -69,8 +69,8 @@ class PublishedMLP(Combiner):
     rung: ClassVar[str] = "mlp"
 
     def __init__(self, *, settings: NetworkSettings | None = None, random_state: int = 0) -> None:
+        super().__init__(random_state=random_state)
         self.settings = settings or NetworkSettings()
-        self.random_state = random_state
 
     def _learn(self, evidence: Evidence, rows: FusionRows) -> None:
         inputs = self._inputs(evidence)
@@ -85,7 +85,7 @@ class PublishedMLP(Combiner):
         return {INTERACTION: self._forward((self._inputs(evidence) - self.centre_) / self.spread_, self.network_state_)}
 
     def _inputs(self, evidence: Evidence) -> Floats:
-        return np.concatenate([_bounded(evidence[name], multi_label=self.multi_label) for name in self.names], axis=1)
+        return np.concatenate([_bounded(evidence[name]) for name in self.names], axis=1)
 
     def _standardise(self, inputs: Floats) -> None:
         self.centre_: Floats = inputs.mean(axis=0)
@@ -152,7 +152,7 @@ class ResidualMLP(PublishedMLP):
         return np.concatenate([self._block(evidence[name], pool) for name in self.names], axis=1)
 
     def _block(self, scores: Floats, pool: Floats) -> Floats:
-        bounded = _bounded(scores, multi_label=self.multi_label)
+        bounded = _bounded(scores)
         if self.multi_label:
             p = np.clip(expit(scores), 1e-6, 1 - 1e-6)
             margin = np.abs(p - 0.5).min(axis=1)
@@ -238,9 +238,8 @@ def _without_some_sources(x: Tensor, n_sources: int, share: float, draw: torch.G
     return (x.view(len(x), n_sources, -1) * kept).view(len(x), -1)
 
 
-def _bounded(scores: Floats, *, multi_label: bool) -> Floats:
-    centred = scores if multi_label else scores - scores.mean(axis=1, keepdims=True)
-    return np.asarray(np.clip(centred, -10.0, 10.0))
+def _bounded(scores: Floats) -> Floats:
+    return np.asarray(np.clip(scores, -10.0, 10.0))
 
 
 def _tensor(array: Floats) -> Tensor:

@@ -19,6 +19,9 @@ from textclassify.ensemble.rows import FusionRows
 LABEL_BIAS = "label bias"
 """The part of the logits that comes from no source."""
 
+SMALLEST_INFLUENCE = 1e-3
+"""Mean log-odds that a source must move to be asked at all; below it, its weight is 0."""
+
 PRIOR_STRENGTH = 1.0
 """How strongly weights are held at their prior: (weight - prior)^2 costs this many nats, whatever the number of rows."""
 
@@ -125,7 +128,9 @@ class VectorScalingPool(Combiner):
             return loss + self.l2 * float(away @ away), gradient
 
         found = _minimised(objective, prior, n_bounded=shape[0] * shape[1])
-        self.weights_, self.biases_ = found[: -shape[1]].reshape(shape), found[-shape[1] :]
+        weights = found[: -shape[1]].reshape(shape)
+        kept = _influence(weights, stacked) >= SMALLEST_INFLUENCE
+        self.weights_, self.biases_ = np.where(kept[:, None], weights, 0.0), found[-shape[1] :]
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -161,8 +166,13 @@ def pooled(stacked: Floats, rows: FusionRows) -> tuple[Floats, Floats]:
         return loss + PRIOR_STRENGTH * float(away @ away), gradient
 
     found = _minimised(objective, prior, n_bounded=n_sources)
-    weights = np.where(found[:n_sources] < 1e-6, 0.0, found[:n_sources])
+    weights = np.where(_influence(found[:n_sources, None], stacked) < SMALLEST_INFLUENCE, 0.0, found[:n_sources])
     return weights, found[n_sources:] if rows.multi_label else np.zeros(n_labels)
+
+
+def _influence(weights: Floats, stacked: Floats) -> Floats:
+    """Return the mean log-odds that each source moves, (S,), for weights (S, K) or (S, 1)."""
+    return np.asarray((weights * np.abs(stacked).mean(axis=1)).mean(axis=1))
 
 
 def _stacked(evidence: Evidence, names: tuple[str, ...]) -> Floats:

@@ -35,7 +35,8 @@ class ScoreFusion:
         metric: the headline metric that no gain in log loss may cost: "accuracy", "micro_f1", "subset_accuracy" or
             "log_loss"; None = accuracy, for multi-label micro-F1.
         combiner: "auto" = the ladder with its gate; "mlp" = the network of the paper, always.
-        rungs: factories of the rungs to compare, from simple to complex, each called with a seed; None = the defaults.
+        rungs: the rungs to compare, from simple to complex: `Combiner` classes, or callables that take `random_state`;
+            None = the defaults.
         llm_sources: names of the sources that ask a language model; None = recognised by how their scores were made,
             else by a name that starts with "llm".
         hidden_dims, learning_rate, epochs, batch_size: of the network; None = the defaults of `NetworkSettings`.
@@ -302,7 +303,7 @@ class ScoreFusion:
         return Ladder(rungs, self.llm_sources_, metric, self.random_state, forced)
 
     def _default_rungs(self) -> list[RungFactory]:
-        rungs: list[RungFactory] = [lambda _: LogLinearPool(), lambda _: VectorScalingPool()]
+        rungs: list[RungFactory] = [LogLinearPool, VectorScalingPool]
         try:
             return rungs + self._mlp_rungs(published=False)
         except ImportError:  # without torch the ladder ends one rung earlier
@@ -322,7 +323,7 @@ class ScoreFusion:
         }
         settings = NetworkSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
         rung = PublishedMLP if published else ResidualMLP
-        return [lambda seed: rung(settings=settings, random_state=seed)]
+        return [partial(rung, settings=settings)]
 
     def _refuse_unknown_options(self) -> None:
         if self.combiner not in COMBINERS:

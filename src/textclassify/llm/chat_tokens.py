@@ -5,6 +5,7 @@ its control tokens, and only then the messages are put in and encoded as plain t
 are those of `tokenizer.apply_chat_template`; a message that spells `<|im_end|>` ends no turn.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -195,7 +196,7 @@ class ChatTokenizer:
     def _broken_up(self, text: str) -> list[str]:
         """The text cut after the first character of each added token, so that none of them is found in a piece."""
         cuts = [0, *(match.start() + 1 for match in self._stubborn_pattern.finditer(text)), len(text)]
-        pieces = [text[start:end] for start, end in zip(cuts, cuts[1:], strict=False) if end > start]
+        pieces = [text[start:end] for start, end in itertools.pairwise(cuts) if end > start]
         return [part for piece in pieces for part in self._broken_again(piece)]
 
     def _broken_again(self, piece: str) -> list[str]:

@@ -3,13 +3,14 @@
 import contextlib
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 from textclassify.errors import ConfigError
 from textclassify.models.dependencies import needs_extra
 
 with needs_extra("torch"):
     import torch
-    from transformers.utils import logging as transformers_logging
+    from transformers.utils import logging
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -26,8 +27,8 @@ def pick_device(device: str = "auto") -> torch.device:
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 itself; emulating it is slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     if capabilities:
         return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "amx_tile", "bf16"))
     # Before torch 2.10 only these private functions tell.
@@ -48,12 +49,14 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Transformers without its progress bars and advice, as it was again afterwards."""
-    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    # Any, because these functions carry no types.
+    library: Any = logging
+    verbosity, bars = library.get_verbosity(), library.is_progress_bar_enabled()
+    library.set_verbosity_error()
+    library.disable_progress_bar()
     try:
         yield
     finally:
-        transformers_logging.set_verbosity(verbosity)
+        library.set_verbosity(verbosity)
         if bars:
-            transformers_logging.enable_progress_bar()
+            library.enable_progress_bar()

@@ -18,8 +18,9 @@ from textclassify.models.dependencies import needs_extra
 from textclassify.models.devices import quiet_transformers
 
 with needs_extra("torch"):
-    import accelerate  # noqa: F401 - transformers reads no GGUF file without it
-    import gguf  # noqa: F401 - the same
+    # Transformers reads no GGUF file without these two.
+    import accelerate  # type: ignore[import-untyped]  # noqa: F401
+    import gguf  # noqa: F401
     import torch
     import transformers
     from filelock import FileLock

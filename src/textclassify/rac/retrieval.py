@@ -1,10 +1,9 @@
-"""`SimilarityClassifier`: how much a text resembles what each label is about. It costs nothing and needs no labelled row."""
+"""`SimilarityClassifier`: how much a text resembles what each label is about; needs no labelled row and no API."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from scipy.special import log_softmax
 
 from textclassify.core.contract import TextClassifier
 from textclassify.core.labels import LabelSchema
+from textclassify.core.progress import report
 from textclassify.core.scores import NEVER_TRAINED, SMALLEST_PROBABILITY, Method, Scale, Scores
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError, ModelError
@@ -42,7 +42,6 @@ class SimilarityClassifier(TextClassifier):
         temperature: of the softmax over cosines. 0.06 has the best mean log loss of the embedded encoder on topic,
             question, spam, emotion and intent data.
         max_length: tokens of a text that are read.
-        on_progress: called with (texts done, texts in all, what is done).
 
     >>> from textclassify import SimilarityClassifier
     >>> SimilarityClassifier(["sports", "politics"], encoder="minilm").predict(["They won the cup."]).predictions
@@ -61,14 +60,12 @@ class SimilarityClassifier(TextClassifier):
         multi_label: bool | None = None,
         temperature: float = 0.06,
         max_length: int = 256,
-        on_progress: Callable[[int, int, str], None] | None = None,
     ) -> None:
         self.labels = labels
         self.encoder = encoder
         self.multi_label = multi_label
         self.temperature = temperature
         self.max_length = max_length
-        self.on_progress = on_progress
 
     def _fit(self, data: TrainingData) -> None:
         """Learn nothing: the schema is all that is needed."""
@@ -94,21 +91,28 @@ class SimilarityClassifier(TextClassifier):
         return np.asarray(np.log(shares) - np.log1p(-shares))
 
     def _label_vectors(self, schema: LabelSchema) -> NDArray[np.float32]:
-        """Return one unit vector per label, (K, d)."""
+        """Return one unit vector per label, (K, d); computed once for as long as nothing they depend on changes."""
+        wanted = (schema, self.encoder, self.max_length)
+        known = getattr(self, "_known", None)
+        if known is not None and known[0] == wanted:
+            return known[1]  # type: ignore[no-any-return]
         vectors = self._vectors([schema.card(name) for name in schema.names])
         for k, name in enumerate(schema.names):
             if schema.examples.get(name):
                 vectors[k] += self._vectors(list(schema.examples[name])).mean(axis=0)
         unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        self._known = (wanted, unit)
         return unit
 
     def _vectors(self, texts: list[str]) -> NDArray[np.float32]:
         from textclassify.models.vectors import shared_encoder  # noqa: PLC0415 - torch only when texts are scored
 
-        told = self.on_progress
-        show = None if told is None else lambda done, total: told(done, total, "comparing texts with labels")
         encoder = shared_encoder(self._source())
-        return encoder.encode(texts, max_length=self.max_length, show_progress=show)
+        return encoder.encode(
+            texts,
+            max_length=self.max_length,
+            show_progress=lambda done, total: report("comparing texts with labels", done, total),
+        )
 
     def _source(self) -> ModelSource:
         wanted = self.encoder if self.encoder is not None else getattr(self, "encoder_name_", None)
@@ -132,6 +136,5 @@ class SimilarityClassifier(TextClassifier):
 
     def _stored_parameters(self) -> dict[str, Any]:
         parameters = super()._stored_parameters()
-        parameters.pop("on_progress")
         parameters["encoder"] = None if self.encoder is None else os.fspath(self.encoder)
         return parameters

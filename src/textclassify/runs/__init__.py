@@ -1,1 +1,1 @@
-"""From a configuration to a trained, evaluated and described fusion."""
+"""From a configuration to a run: what is built, what it is worth, and what is written down about it."""

@@ -49,8 +49,14 @@ def _free_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]
         settings = _given(config, "max_length", "batch_size", "num_epochs", "class_weight")
         if config.ml_lr is not None:
             settings["learning_rate"] = config.ml_lr
-        settings |= {"precision": config.precision, "long_texts": config.long_texts, "random_state": config.random_state}
-        encoder = _torch_source("roberta", {"model": config.ml_model, **settings}, notes, named=config.ml_model is not None)
+        settings |= {
+            "precision": config.precision,
+            "long_texts": config.long_texts,
+            "random_state": config.random_state,
+        }
+        encoder = _torch_source(
+            "roberta", {"model": config.ml_model, **settings}, notes, named=config.ml_model is not None
+        )
         sources |= {} if encoder is None else {"encoder": encoder}
     if config.linear:
         sources["linear"] = class_of("linear")(random_state=config.random_state)
@@ -95,7 +101,9 @@ def _torch_source(kind: str, settings: Mapping[str, Any], notes: list[str], *, n
 def _usable(classifier: TextClassifier, notes: list[str], *, named: bool) -> bool:
     """Return whether a classifier's model can be had; a named one that cannot is an error."""
     if find_spec("torch") is None and not named:
-        notes.append(f'{type(classifier).__name__} is left out: torch is not installed; pip install "textclassify[torch]"')
+        notes.append(
+            f'{type(classifier).__name__} is left out: torch is not installed; pip install "textclassify[torch]"'
+        )
         return False
     try:
         classifier.check_model()

@@ -121,7 +121,9 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"configuration file {str(path)!r} cannot be read: {error}") from error
     if not isinstance(settings, dict):
-        raise ConfigError(f"configuration file {str(path)!r} holds no `key: value` lines; `textclassify init` writes one")
+        raise ConfigError(
+            f"configuration file {str(path)!r} holds no `key: value` lines; `textclassify init` writes one"
+        )
     for key in ("data", "test_data", "labels"):
         value = settings.get(key)
         if isinstance(value, str) and not Path(value).is_absolute() and not value.startswith("hf:"):

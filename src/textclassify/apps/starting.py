@@ -1,0 +1,129 @@
+"""The commented configuration that `textclassify init` writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from textclassify.core.columns import labelled_columns
+from textclassify.core.files import HUB, read_hub, read_table
+from textclassify.core.texts import listed
+from textclassify.errors import DataError, StorageError
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a data file seems to hold."""
+
+    text_column: str
+    label_columns: tuple[str, ...]
+    labels: tuple[str, ...]
+    multi_label: bool
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the user wants; None = left open."""
+
+    data: str
+    text_column: str | None = None
+    label_columns: Sequence[str] | None = None
+    multi_label: bool | None = None
+    llm_provider: str | None = "local"
+    llm_model: str | None = None
+    ml_model: str | None = None
+    output_dir: str = "textclassify_run"
+    random_state: int = 0
+
+
+def recognise(data: str) -> Recognised:
+    """Return what a file's columns seem to be.
+
+    Raises:
+        DataError: the file cannot be read, or what its columns are cannot be told.
+
+    """
+    frame = read_hub(data) if data.startswith(HUB) else read_table(data)
+    if not len(frame):
+        raise DataError(f"{data} has a header but no rows; add labelled texts")
+    found = labelled_columns(frame)
+    label_columns = [name for name in frame.columns if found.schema is not None and name in map(str, found.schema.names)]
+    if not label_columns:
+        rest = [name for name in frame.columns if name != found.text]
+        label_columns = [name for name in rest if frame[name].tolist() == list(found.answers)] or rest[:1]
+    flat = found.schema.names if found.schema is not None else _names(found.answers)
+    return Recognised(found.text, tuple(label_columns), tuple(map(str, flat)), found.multi_label, len(frame))
+
+
+def _names(answers: Sequence[object]) -> list[str]:
+    several = [list(one) if isinstance(one, list | tuple | set) else [one] for one in answers]
+    return sorted({str(name) for names in several for name in names})
+
+
+def in_words(found: Recognised) -> str:
+    """Return what was recognised as a sentence."""
+    kind = "several labels per text" if found.multi_label else "one label per text"
+    return (
+        f"{found.n_rows:,} rows; texts in {found.text_column!r}, labels in {listed(map(repr, found.label_columns), 3)} "
+        f"({len(found.labels)}: {listed(found.labels, 4)}), {kind}"
+    )
+
+
+def as_yaml(answers: Answers) -> str:
+    """Return a commented configuration that `textclassify train --config` takes."""
+    columns = None if answers.label_columns is None else list(answers.label_columns)
+    return f"""\
+# What `textclassify train --config THIS_FILE` does. Every key but `data` may be left out; paths count from this file.
+
+# --- data ---------------------------------------------------------------------------------------------------------
+data: {_value(answers.data)}                # CSV, TSV, JSON Lines, JSON, Parquet, or hf:name/split
+# test_data: test.csv               # without it, {"`test_size`"} of the rows are held out
+test_size: 0.2
+text_column: {_value(answers.text_column)}
+label_columns: {_value(columns)}            # one column of names, or the 0/1 columns; null = recognised
+multi_label: {_value(answers.multi_label)}  # true: a text may have any number of labels; null = as the data show
+# labels: labels.yaml               # names with descriptions: they help the language model and the similarity source
+
+# --- sources ------------------------------------------------------------------------------------------------------
+ml_model: {_value(answers.ml_model)}        # encoder to fine-tune; null = roberta-base where a hub answers, else the embedded one
+llm_provider: {_value(answers.llm_provider)}  # local = in this process, no key; openai, deepseek, gemini, ...; null = none
+llm_model: {_value(answers.llm_model)}      # null = the provider's default
+linear: true                        # TF-IDF and a linear model: free, and the baseline of every report
+similarity: true                    # likeness of text and label description: free
+
+# --- training -----------------------------------------------------------------------------------------------------
+# num_epochs: 10                    # of the encoder; null = its default
+# batch_size: 16
+# ml_lr: 5.0e-5
+# max_length: 256                   # tokens of a text that the encoder reads
+# fusion_rows: 500                  # training rows that the language model is asked about
+combiner: auto                      # auto = what the data support, checked against simpler ways; mlp = always the network
+random_state: {answers.random_state}
+
+# --- output -------------------------------------------------------------------------------------------------------
+output_dir: {_value(answers.output_dir)}
+"""
+
+
+def _value(value: object) -> str:
+    """Return a value as YAML on one line; JSON is YAML."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def write_new(path: Path, content: str, *, overwrite: bool) -> None:
+    """Write a text file that must not exist yet.
+
+    Raises:
+        StorageError: it exists, or cannot be written.
+
+    """
+    if path.exists() and not overwrite:
+        raise StorageError(f"{str(path)!r} exists; pass --overwrite, or name another file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"cannot write {str(path)!r}: {error.strerror}; name a file that you may write to") from error

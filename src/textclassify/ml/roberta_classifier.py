@@ -1,0 +1,321 @@
+"""`TransformerClassifier`: an encoder of any Hugging Face architecture, fine-tuned on labelled texts."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from sklearn.base import clone
+
+from textclassify.core.contract import TextClassifier
+from textclassify.core.scores import Method, Scale, Scores
+from textclassify.core.storage import read_arrays, write_arrays
+from textclassify.core.types import ClassificationResult, TrainingData, decide
+from textclassify.errors import ConfigError, ModelError
+from textclassify.ml.frozen_vectors import frozen_vectors
+from textclassify.ml.label_weights import row_weights
+from textclassify.ml.long_texts import Encoded, encode_texts
+from textclassify.models.dependencies import needs_extra
+from textclassify.models.sources import resolve
+from textclassify.statistics.folds import assign_folds
+
+with needs_extra("torch"):
+    import torch
+
+    from textclassify.ml.network import EncoderNetwork, compute_in_batches, first_head
+    from textclassify.ml.training import FineTuning, Lesson, Recipe
+    from textclassify.models.devices import pick_device, pick_dtype, quiet_transformers
+    from textclassify.models.loading import load_encoder, load_tokenizer, usable_length
+
+logger = logging.getLogger(__name__)
+
+_ROWS_FOR_FIRST_HEAD = 5000
+_ENCODER = "encoder"
+_HEAD = "head.safetensors"
+
+
+class TransformerClassifier(TextClassifier):
+    """A fine-tuned encoder: the mean of its last layer, at length 1, under a linear layer.
+
+    The linear layer is first fitted on the frozen encoder (logistic regression), then both are trained together with a
+    small learning rate. With few rows there are few steps, and the answer stays near that of the frozen encoder.
+
+    Args:
+        model: name or folder of an encoder; None = `roberta-base` where a hub or its cache answers, else the embedded
+            encoder.
+        labels: the label schema; None = the labels that occur in training.
+        multi_label: overrides what the schema says.
+        max_length: tokens that are read at once, special ones included (at most what the model can).
+        long_texts: what is read of a longer text: "head", "head+tail", or "sliding" windows, whose log-probabilities
+            are averaged.
+        batch_size: texts per training step.
+        num_epochs: times that each text is seen; None = 3 below 2,000 texts, 2 below 10,000, then 1.
+        learning_rate: of the encoder; None = 0.0384 / hidden size, which is 1e-4 for the embedded encoder and 5e-5 for
+            `roberta-base`.
+        head_learning_rate: of the linear layer.
+        weight_decay: of the encoder's matrices.
+        warmup_share: share of the steps in which the learning rate rises.
+        warm_head: whether the linear layer is fitted on the frozen encoder first.
+        train_embeddings: whether word embeddings are trained, too; without, training is faster.
+        class_weight: None, "balanced", or {label: weight}; multi-label: weight of the texts that have the label.
+        early_stopping: whether part of the rows is held back, and the weights that do best on it are kept.
+        validation_fraction: that part.
+        patience: epochs without improvement after which training stops.
+        precision: "auto" (bf16 where it is fast, else fp32), "bf16", "fp16" or "fp32". Weights are kept in fp32.
+        device: "auto", "cpu", "cuda".
+        random_state: seeds batches and dropout; equal seeds give equal classifiers on the CPU.
+
+    Learned: `truncated_share_`, the share of training texts of which something was not read; `validation_losses_`, with
+    `early_stopping` the loss before training and after each epoch.
+
+    >>> from textclassify import TransformerClassifier
+    >>> texts = ["They won the cup.", "She scored twice.", "Parliament voted.", "The minister resigned."]
+    >>> classifier = TransformerClassifier("minilm").fit(texts, ["sports", "sports", "politics", "politics"])
+    >>> classifier.predict(["The team lost the final."]).predictions
+    ['sports']
+
+    """
+
+    kind: ClassVar[str] = "transformer"
+
+    def __init__(  # noqa: PLR0913 - each is an option of its own
+        self,
+        model: str | os.PathLike[str] | None = None,
+        labels: Any = None,
+        *,
+        multi_label: bool | None = None,
+        max_length: int = 256,
+        long_texts: str = "head",
+        batch_size: int = 16,
+        num_epochs: int | None = None,
+        learning_rate: float | None = None,
+        head_learning_rate: float = 1e-3,
+        weight_decay: float = 0.01,
+        warmup_share: float = 0.1,
+        warm_head: bool = True,
+        train_embeddings: bool = False,
+        class_weight: str | Mapping[Any, float] | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 2,
+        precision: str = "auto",
+        device: str = "auto",
+        random_state: int = 0,
+    ) -> None:
+        self.model = model
+        self.labels = labels
+        self.multi_label = multi_label
+        self.max_length = max_length
+        self.long_texts = long_texts
+        self.batch_size = batch_size
+        self.num_epochs = num_epochs
+        self.learning_rate = learning_rate
+        self.head_learning_rate = head_learning_rate
+        self.weight_decay = weight_decay
+        self.warmup_share = warmup_share
+        self.warm_head = warm_head
+        self.train_embeddings = train_embeddings
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.precision = precision
+        self.device = device
+        self.random_state = random_state
+
+    def _fit(self, data: TrainingData) -> None:
+        self._check_options()
+        if data.sample_weight is not None:
+            data = data.take(data.sample_weight > 0)
+        source = resolve(self.model, "encoder")
+        self.encoder_ = {"requested": source.requested, "origin": source.origin, "note": source.note}
+        encoder, self.tokenizer_ = load_encoder(source), load_tokenizer(source)
+        self.max_tokens_ = min(self.max_length, usable_length(encoder, self.tokenizer_))
+        encoded = self._encode(data.texts)
+        self.truncated_share_ = float(encoded.was_cut.mean())
+        if encoded.was_cut.any():
+            logger.info("%.1f%% of the training texts are cut (%s)", 100 * self.truncated_share_, self.long_texts)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            self.network_ = EncoderNetwork(encoder, len(data.schema)).to(pick_device(self.device))
+        encoder.get_input_embeddings().weight.requires_grad = self.train_embeddings
+        lesson, validation = self._lessons(data, encoded)
+        if self.warm_head:
+            self._warm_head(data, encoded)
+        tuning = FineTuning(self.network_, self._recipe(len(data)), self._padding)
+        self.validation_losses_ = tuning.run(lesson, validation)
+
+    def _check_options(self) -> None:
+        at_least = {"batch_size": 1, "patience": 1, "max_length": 1, "num_epochs": 0, "weight_decay": 0.0}
+        for name, least in at_least.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"{name} must be at least {least}, got {value}")
+        if self.early_stopping and not 0 < self.validation_fraction < 1:
+            raise ConfigError(f"validation_fraction must lie between 0 and 1, got {self.validation_fraction}")
+
+    def _recipe(self, n: int) -> Recipe:
+        usual_epochs = 3 if n < 2000 else 2 if n < 10_000 else 1
+        usual_rate = 0.0384 / self.network_.head.in_features
+        return Recipe(
+            num_epochs=usual_epochs if self.num_epochs is None else self.num_epochs,
+            batch_size=self.batch_size,
+            learning_rate=usual_rate if self.learning_rate is None else self.learning_rate,
+            head_learning_rate=self.head_learning_rate,
+            weight_decay=self.weight_decay,
+            warmup_share=self.warmup_share,
+            patience=self.patience,
+            seed=self.random_state,
+            dtype=pick_dtype(self.precision, self._device()),
+        )
+
+    def _lessons(self, data: TrainingData, encoded: Encoded) -> tuple[Lesson, Lesson | None]:
+        """Return what is trained on and, with early stopping, what is validated on."""
+        weight, positive = row_weights(data, self.class_weight)
+        row = encoded.row_of_piece
+        piece_weight = weight[row] / encoded.pieces_per_row[row]
+        held = np.zeros(len(data), dtype=bool)
+        if self.early_stopping:
+            n_parts = round(1 / self.validation_fraction)
+            held = assign_folds(data.gold, n_parts, data.clusters, random_state=self.random_state) == 0
+            if held.all() or not held.any():
+                raise ConfigError(f"{len(data)} rows are too few for early_stopping; leave it off, or label more rows")
+
+        def lesson(rows: NDArray[np.bool_]) -> Lesson:
+            pieces = np.flatnonzero(rows[row])
+            taken = [encoded.pieces[piece] for piece in pieces]
+            return Lesson(taken, data.gold[row[pieces]], piece_weight[pieces], positive)
+
+        return lesson(~held), lesson(held) if self.early_stopping else None
+
+    def _warm_head(self, data: TrainingData, encoded: Encoded) -> None:
+        """Fit the linear layer on the untrained encoder."""
+        rows = np.arange(len(data))
+        if len(rows) > _ROWS_FOR_FIRST_HEAD:
+            rows = np.sort(np.random.default_rng(self.random_state).permutation(len(data))[:_ROWS_FOR_FIRST_HEAD])
+        chosen = np.flatnonzero(np.isin(encoded.row_of_piece, rows))
+        pieces = [encoded.pieces[piece] for piece in chosen]
+        settings = f"{pick_dtype(self.precision, self._device())} {self._device().type}"
+        of_pieces = frozen_vectors(pieces, self.network_, settings, self._vectors)
+        vectors = _means(of_pieces, np.searchsorted(rows, encoded.row_of_piece[chosen]), len(rows))
+        weight, positive = row_weights(data, self.class_weight)
+        weights, biases = first_head(vectors, data.gold[rows], weight[rows], len(data.schema), positive)
+        self.network_.set_head(weights, biases)
+
+    def _score(self, texts: list[str]) -> Scores:
+        schema = self.schema_
+        encoded = self._encode(texts)
+        if encoded.was_cut.any():
+            logger.info("%.1f%% of the texts are cut (%s)", 100 * encoded.was_cut.mean(), self.long_texts)
+        logits = self._logits(encoded.pieces)
+        scale = Scale.LOG_ODDS if schema.multi_label else Scale.LOG_PROBABILITY
+        values = logits.astype(np.float64) if schema.multi_label else log_softmax(logits.astype(np.float64), axis=1)
+        values = _means(values, encoded.row_of_piece, len(texts))
+        if not schema.multi_label and len(texts):
+            values = log_softmax(values, axis=1)
+        return Scores.build(values, schema.names, scale, source=self.kind, method=Method.TRAINED)
+
+    def _decide(self, scores: Scores) -> ClassificationResult:
+        return decide(scores, metadata={"encoder": self.encoder_, "truncated_share": self.truncated_share_})
+
+    def _encode(self, texts: Sequence[str]) -> Encoded:
+        return encode_texts(texts, self.tokenizer_, max_length=self.max_tokens_, long_texts=self.long_texts)
+
+    def _logits(self, pieces: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        return self._computed(pieces, self.network_, len(self.schema_))
+
+    def _vectors(self, pieces: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        return self._computed(pieces, self.network_.vectors, self.network_.head.in_features)
+
+    def _computed(self, pieces: Sequence[Sequence[int]], function: Any, width: int) -> NDArray[np.float32]:
+        device = self._device()
+        self.network_.to(device).eval()
+        dtype = pick_dtype(self.precision, device)
+        return compute_in_batches(function, pieces, width, device=device, dtype=dtype, pad_token_id=self._padding)
+
+    def _device(self) -> torch.device:
+        return pick_device(self.device)
+
+    @property
+    def _padding(self) -> int:
+        return self.tokenizer_.pad_token_id or 0
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        """Write the encoder as a Hugging Face folder, which `AutoModel` reads, and the linear layer beside it."""
+        with quiet_transformers():
+            self.network_.encoder.save_pretrained(folder / _ENCODER)
+            self.tokenizer_.save_pretrained(folder / _ENCODER)
+        head = {name: weight.detach().cpu().numpy() for name, weight in self.network_.head.named_parameters()}
+        write_arrays(folder / _HEAD, head)
+        return {
+            "encoder": self.encoder_,
+            "max_tokens": self.max_tokens_,
+            "truncated_share": self.truncated_share_,
+            "validation_losses": self.validation_losses_,
+        }
+
+    def _read(self, folder: Path, learned: dict[str, Any]) -> None:
+        source = resolve(folder / _ENCODER, "encoder")
+        head = read_arrays(folder / _HEAD)
+        self.tokenizer_ = load_tokenizer(source)
+        self.network_ = EncoderNetwork(load_encoder(source), len(self.schema_)).eval()
+        self.network_.set_head(head["weight"], head["bias"])
+        self.encoder_ = learned["encoder"]
+        self.max_tokens_ = learned["max_tokens"]
+        self.truncated_share_ = learned["truncated_share"]
+        self.validation_losses_ = learned["validation_losses"]
+
+    def _stored_parameters(self) -> dict[str, Any]:
+        parameters = super()._stored_parameters()
+        parameters["model"] = None if self.model is None else os.fspath(self.model)
+        if isinstance(self.class_weight, Mapping):  # only training needs it, and JSON has no keys but text
+            parameters["class_weight"] = None
+        return parameters
+
+    def __getstate__(self) -> dict[str, Any]:
+        if hasattr(self, "network_"):
+            self.network_.cpu()  # a pickle made beside a GPU opens without one; the next prediction moves it back
+        state: dict[str, Any] = super().__getstate__()
+        return state
+
+    def check_learns(self) -> None:
+        """Check that training works here: sixteen texts with arbitrary labels are learned by heart.
+
+        Takes seconds with the embedded encoder. A model that fails is broken, or its learning rate is far off.
+
+        Raises:
+            ModelError: fewer than sixteen are right.
+
+        """
+        texts = [f"{thing} number {number}" for thing in ("A red house", "The old river") for number in range(8)]
+        labels = ["even" if number % 2 else "odd" for number in range(16)]
+        options = {"labels": None, "multi_label": None, "class_weight": None, "early_stopping": False}
+        learner = clone(self).set_params(**options, warm_head=False, num_epochs=40, batch_size=8)
+        right = int((np.asarray(learner.fit(texts, labels).predict(texts)) == np.array(labels)).sum())
+        if right < len(texts):
+            raise ModelError(f"the encoder learned only {right} of 16 texts; try another learning_rate or model")
+
+
+class RoBERTaClassifier(TransformerClassifier):
+    """`TransformerClassifier` by the name of its default model.
+
+    Without a model's name this is `roberta-base` where a hub or its cache answers, else the embedded encoder; the
+    result's metadata say which.
+    """
+
+    kind: ClassVar[str] = "roberta"
+
+
+def _means(values: NDArray[Any], row_of_piece: NDArray[np.intp], n: int) -> NDArray[Any]:
+    """Return the mean over the pieces of each row, (n, columns)."""
+    if len(values) == n:
+        return values
+    sums = np.zeros((n, values.shape[1]), dtype=values.dtype)
+    np.add.at(sums, row_of_piece, values)
+    return np.asarray(sums / np.bincount(row_of_piece, minlength=n)[:, None], dtype=values.dtype)

@@ -1,0 +1,313 @@
+"""A run's evaluation in its folder: `evaluation.json` for programs and `report.md` for people."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import platform
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from textclassify import __version__
+from textclassify.core.types import NO_LABEL
+from textclassify.ensemble.ladder import Gate, LadderReport
+from textclassify.errors import StorageError
+from textclassify.runs.evaluation import METRIC_NAMES, Evaluation, System
+
+EVALUATION_FILE = "evaluation.json"
+REPORT_FILE = "report.md"
+SHOWN_TEXT = 160
+"""Characters of a text that the report shows."""
+SHOWN_ROWS = 12
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "transformers")
+_MARKUP = re.compile(r"([\\`*\[\]#~|$]|(?<!\w)_|_(?!\w))")
+_NUMBER = re.compile(r"(&lt;)?[-+–\d]|$")
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a report says about a run beside its figures.
+
+    Args:
+        title: headline of the report.
+        findings: what was found in the training data.
+        settings: the configuration.
+        commands: what to type to get the same again, and to use the model.
+        training_rows: how many rows were learned from.
+        held_out: how the test texts came about.
+        seconds: what each part of the run took.
+
+    """
+
+    title: str = "Evaluation"
+    findings: Sequence[str] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    commands: Sequence[str] = ()
+    training_rows: int | None = None
+    held_out: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def write_report(
+    folder: str | Path,
+    evaluation: Evaluation | None,
+    facts: RunFacts | None = None,
+    ladder: LadderReport | None = None,
+) -> Path:
+    """Return the path of `report.md`, written into a folder beside `evaluation.json`.
+
+    Args:
+        folder: an existing or new folder.
+        evaluation: None = there were too few rows for one, and the report says so.
+        facts: about the run.
+        ladder: what the fusion's combiners were compared on.
+
+    Raises:
+        StorageError: the folder cannot be written.
+
+    """
+    folder, facts = Path(folder), facts or RunFacts()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if evaluation is not None:
+            written = json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False)
+            (folder / EVALUATION_FILE).write_text(written + "\n", encoding="utf-8")
+        (folder / REPORT_FILE).write_text(as_markdown(evaluation, facts, ladder), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the report to {str(folder)!r}: {error.strerror}; name a folder that you may write to"
+        ) from error
+    return folder / REPORT_FILE
+
+
+def as_markdown(evaluation: Evaluation | None, facts: RunFacts, ladder: LadderReport | None) -> str:
+    """Return the whole report; texts and labels in it are escaped, so that none of them is markup."""
+    blocks = [f"# {escaped(facts.title)}", *_headline(evaluation, facts)]
+    if ladder is not None:
+        blocks += ["## How the fusion was chosen", *_choice(ladder)]
+    if evaluation is not None:
+        blocks += ["## Labels", _per_label(evaluation), *_confusions(evaluation), *_disagreements(evaluation)]
+        blocks += [*_calibration(evaluation), "## Time", _timing(evaluation, facts)]
+    if facts.findings:
+        blocks += ["## About the training data", _bullets(facts.findings)]
+    blocks += ["## How to reproduce", *_reproduction(evaluation, facts)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def escaped(value: object, limit: int = SHOWN_TEXT) -> str:
+    """Return a value as one line of plain text in Markdown, cut to a limit: nothing in it is markup or a link."""
+    line = " ".join(str(value).split())
+    line = "".join(character if character.isprintable() else "\ufffd" for character in line)
+    line = line if len(line) <= limit else f"{line[: limit - 1]}…"
+    return _MARKUP.sub(r"\\\1", html.escape(line, quote=False)).replace("://", ":&#47;&#47;")
+
+
+def gate_sentence(gate: Gate) -> str:
+    """Return what the gate compared, and what it decided."""
+    outcome = "passed" if gate.passed else "not passed, so the reference answers"
+    return (
+        f"Gate: {gate.rung} against the reference {gate.reference}: paired gain {gate.gain:+.4f} nats of log loss per "
+        f"text (SE {gate.standard_error:.4f}), {gate.metric.replace('_', '-')} {gate.metric_gain:+.4f} "
+        f"(SE {gate.metric_standard_error:.4f}): {outcome}."
+    )
+
+
+def _headline(evaluation: Evaluation | None, facts: RunFacts) -> Iterator[str]:
+    if evaluation is None:
+        yield "**No estimate of quality exists**: there were too few labelled rows to hold any out."
+        return
+    yield f"**{escaped(evaluation.verdict, 2000)}**"
+    rows = "" if facts.training_rows is None else f"Learned from {facts.training_rows} rows. "
+    yield f"{rows}Measured on {len(evaluation.data)} texts{f', {facts.held_out}' if facts.held_out else ''}."
+    yield _systems(evaluation)
+    legend = ["In brackets: 95% intervals. Texts without an answer count as wrong."]
+    if len(evaluation.systems) > 1:
+        legend.append(
+            "Each source is shown calibrated, as the fusion would answer from it alone. "
+            "*Lead*: of the fusion over the row, with its standard error; p adjusted for all rows (Holm)."
+        )
+    if any(system.best_single for system in evaluation.systems):
+        legend.append("★: the best single source, as the training rows told before these texts were seen.")
+    yield " ".join(legend)
+    if evaluation.notes:
+        yield _bullets(evaluation.notes)
+
+
+def _systems(evaluation: Evaluation) -> str:
+    metrics = [evaluation.headline, *(["subset_accuracy"] if evaluation.data.multi_label else [])]
+    metrics += ["macro_f1", "log_loss", "ece"]
+    header = ["", *(METRIC_NAMES[name] for name in metrics), "answered", "lead", "p"]
+    rows = []
+    for system in evaluation.systems:
+        name = escaped(system.name) + (" ★" if system.best_single else "")
+        rows.append([name, *(_measured(system, metric) for metric in metrics), f"{system.coverage:.1%}", *_lead(system)])
+    return _table(header, rows)
+
+
+def _measured(system: System, metric: str) -> str:
+    value, interval = system.metrics[metric], system.intervals.get(metric)
+    if interval is None or math.isnan(interval.low):
+        return _number(value)
+    return f"{value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def _lead(system: System) -> tuple[str, str]:
+    against = system.comparison
+    if against is None:
+        return "", ""
+    p = "<0.001" if against.p_adjusted < 0.001 else f"{against.p_adjusted:.3f}"
+    return f"{against.difference:+.3f} ± {against.standard_error:.3f}", html.escape(p)
+
+
+def _choice(ladder: LadderReport) -> Iterator[str]:
+    yield f"Selected: **{ladder.selected}**, on {ladder.n_rows} training rows. These figures select; they are not performance."
+    if ladder.rungs:
+        rows = [
+            [rung.rung, f"{rung.log_loss:.4f}", f"{rung.behind_best:+.4f}", f"{rung.standard_error:.4f}"]
+            for rung in ladder.rungs
+        ]
+        yield _table(["combiner", "log loss", "behind the best", "SE"], rows)
+    if ladder.weights:
+        yield _table(["source", "weight"], [[escaped(name), f"{weight:.3f}"] for name, weight in ladder.weights.items()])
+    if ladder.gate is not None:
+        yield gate_sentence(ladder.gate)
+    if ladder.notes:
+        yield _bullets(ladder.notes)
+
+
+def _per_label(evaluation: Evaluation) -> str:
+    rows = [
+        [escaped(row.label), _number(row.precision), _number(row.recall), _number(row.f1), str(row.support), str(row.predicted)]
+        for row in evaluation.per_label().itertuples()
+    ]
+    return _table(["label", "precision", "recall", "F1", "texts", "predicted"], rows)
+
+
+def confusions(evaluation: Evaluation) -> list[tuple[Any, Any, int, int]]:
+    """Return (gold label, answer, how often, first row) of the wrong answers of the first system, most frequent first.
+
+    Single-label only; an answer of None is no answer.
+    """
+    if evaluation.data.multi_label:
+        return []
+    names, gold, codes = evaluation.data.schema.names, np.asarray(evaluation.data.gold), evaluation.systems[0].answers.codes
+    wrong = np.flatnonzero(gold != codes)
+    pairs, first, counts = np.unique(
+        np.column_stack([gold[wrong], codes[wrong]]), axis=0, return_index=True, return_counts=True
+    )
+    order = np.argsort(-counts, kind="stable")
+    return [
+        (names[pairs[k, 0]], None if pairs[k, 1] == NO_LABEL else names[pairs[k, 1]], int(counts[k]), int(wrong[first[k]]))
+        for k in order
+    ]
+
+
+def _confusions(evaluation: Evaluation) -> Iterator[str]:
+    found = confusions(evaluation)
+    if found:
+        yield "## Most frequent confusions"
+        rows = [
+            [escaped(gold), "*no answer*" if answer is None else escaped(answer), str(count), escaped(evaluation.data.texts[row])]
+            for gold, answer, count, row in found[:SHOWN_ROWS]
+        ]
+        yield _table(["gold", "answer", "texts", "for example"], rows)
+
+
+def disagreements(evaluation: Evaluation) -> list[int]:
+    """Return the rows on which sources give different answers, those with the most different ones first."""
+    sources = [system.answers.codes for system in evaluation.systems if system.before_calibration]
+    if len(sources) < 2:
+        return []
+    stacked = np.stack([codes.reshape(len(codes), -1) for codes in sources], axis=1)
+    kinds = np.array([len(np.unique(row, axis=0)) for row in stacked])
+    order = np.argsort(-kinds, kind="stable")
+    return [int(row) for row in order if kinds[row] > 1]
+
+
+def _disagreements(evaluation: Evaluation) -> Iterator[str]:
+    rows = disagreements(evaluation)
+    if not rows:
+        return
+    shown = [evaluation.systems[0], *(system for system in evaluation.systems if system.before_calibration)]
+    yield "## Where the sources disagree"
+    yield f"On {len(rows)} of {len(evaluation.data)} texts. Those with the most different answers:"
+    cells = [
+        [escaped(evaluation.data.texts[row]), _answer(evaluation, np.asarray(evaluation.data.gold)[row])]
+        + [_answer(evaluation, system.answers.codes[row]) for system in shown]
+        for row in rows[:SHOWN_ROWS]
+    ]
+    yield _table(["text", "gold", *(escaped(system.name) for system in shown)], cells)
+
+
+def _answer(evaluation: Evaluation, code: Any) -> str:
+    if np.min(code) == NO_LABEL:
+        return "–"
+    decoded = evaluation.data.schema.decode(np.asarray([code]))[0]
+    return escaped(", ".join(map(str, decoded)) or "no label") if evaluation.data.multi_label else escaped(decoded)
+
+
+def _calibration(evaluation: Evaluation) -> Iterator[str]:
+    sources = [system for system in evaluation.systems if system.before_calibration]
+    if sources:
+        yield "## Calibration"
+        yield "Of each source on these texts, before and after what was learned on the training rows:"
+        rows = [
+            [escaped(system.name)]
+            + [f"{_number(system.before_calibration[name])} → {_number(system.metrics[name])}" for name in ("log_loss", "ece")]
+            for system in sources
+        ]
+        yield _table(["source", "log loss", "ECE"], rows)
+
+
+def _timing(evaluation: Evaluation, facts: RunFacts) -> str:
+    rows = [[f"scoring: {escaped(name)}", f"{one.seconds:.1f}", f"{one.texts_per_second:,.0f}"] for name, one in evaluation.timing.items()]
+    rows += [[escaped(name), f"{seconds:.1f}", ""] for name, seconds in facts.seconds.items()]
+    return _table(["", "seconds", "texts/s"], rows)
+
+
+def _reproduction(evaluation: Evaluation | None, facts: RunFacts) -> Iterator[str]:
+    if facts.commands:
+        yield _fenced("\n".join(facts.commands), "sh")
+    if facts.settings:
+        yield "Settings:"
+        yield _fenced(yaml.safe_dump(dict(facts.settings), sort_keys=False, allow_unicode=True), "yaml")
+    versions = [f"textclassify {__version__}", f"Python {platform.python_version()}", *_versions()]
+    yield f"With {', '.join(versions)}, on {platform.system()} {platform.machine()}."
+    if evaluation is not None:
+        yield f"Content hash of the test texts and labels: `{evaluation.to_dict()['data_sha256']}`."
+
+
+def _versions() -> Iterator[str]:
+    for package in _PACKAGES:
+        try:
+            yield f"{package} {version(package)}"
+        except PackageNotFoundError:
+            continue
+
+
+def _fenced(content: str, language: str) -> str:
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", content)), default=0))
+    return f"{fence}{language}\n{content.rstrip()}\n{fence}"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escaped(line, 1000)}" for line in lines)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rows = list(rows)
+    numeric = [all(_NUMBER.match(row[column]) for row in rows) for column in range(len(header))]
+    lines = [header, ["---:" if one else "---" for one in numeric], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,159 @@
+"""Model folders: written whole or not at all, and never read when something about them is wrong."""
+
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from textclassify.core.storage import MANIFEST, new_folder, read_arrays, read_manifest, write_arrays, write_manifest
+from textclassify.errors import StorageError
+
+
+def saved(folder, number=1.5):
+    with new_folder(folder) as temporary:
+        write_arrays(temporary / "weights.safetensors", {"w": np.full(4, number)})
+        write_manifest(temporary, "linear", {"learned": {"number": number}})
+    return folder
+
+
+def test_a_saved_folder_comes_back_bit_for_bit(tmp_path):
+    """State, arrays and kind; the temporary folder and the lock are gone."""
+    folder = saved(tmp_path / "deep" / "model")
+
+    assert read_manifest(folder) == ("linear", {"learned": {"number": 1.5}})
+    np.testing.assert_array_equal(read_arrays(folder / "weights.safetensors")["w"], np.full(4, 1.5))
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_saving_again_replaces_a_saved_classifier(tmp_path):
+    """Training twice into one folder is the everyday case."""
+    saved(saved(tmp_path / "model"), number=2.5)
+
+    assert read_manifest(tmp_path / "model")[1] == {"learned": {"number": 2.5}}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_error_while_writing_leaves_the_old_model(tmp_path):
+    """A crash in the last second of training must not cost the model of yesterday."""
+    folder = saved(tmp_path / "model")
+
+    with pytest.raises(KeyboardInterrupt), new_folder(folder):
+        raise KeyboardInterrupt
+
+    assert read_manifest(folder)[1] == {"learned": {"number": 1.5}}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    """A copy that was cut short would predict nonsense."""
+    weights = saved(tmp_path / "model") / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-3])
+
+    with pytest.raises(StorageError, match=r"'weights.safetensors' in .* was changed or cut short"):
+        read_manifest(tmp_path / "model")
+
+
+def test_a_changed_file_is_refused(tmp_path):
+    """One flipped bit is enough."""
+    weights = saved(tmp_path / "model") / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(bytes(content))
+
+    with pytest.raises(StorageError, match="was changed or cut short"):
+        read_manifest(tmp_path / "model")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """The user learns what to copy again."""
+    (saved(tmp_path / "model") / "weights.safetensors").unlink()
+
+    with pytest.raises(StorageError, match=r"'weights.safetensors' is missing"):
+        read_manifest(tmp_path / "model")
+
+
+def test_a_manifest_cannot_point_outside_its_folder(tmp_path):
+    """A model from the internet may not have files of this machine read."""
+    folder = saved(tmp_path / "model")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["sha256"]["../secret"] = "0"
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    (tmp_path / "secret").write_text("secret")
+
+    with pytest.raises(StorageError, match="secret"):
+        read_manifest(folder)
+
+
+def test_a_newer_format_names_both_versions(tmp_path):
+    """The remedy is a newer textclassify, which the manifest names."""
+    folder = saved(tmp_path / "model")
+    manifest = json.loads((folder / MANIFEST).read_text()) | {"format": 99, "textclassify": "9.9"}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+    with pytest.raises(StorageError, match=r"has format 99, this version reads 1; use textclassify 9\.9"):
+        read_manifest(folder)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', "\udcff"])
+def test_a_damaged_manifest_is_refused(tmp_path, content):
+    """Whatever is in the file, the message says that it is damaged."""
+    folder = saved(tmp_path / "model")
+    (folder / MANIFEST).write_bytes(content.encode("utf-8", "surrogateescape"))
+
+    with pytest.raises(StorageError, match="is damaged"):
+        read_manifest(folder)
+
+
+def test_a_folder_without_a_classifier_says_so(tmp_path):
+    """Also one that does not exist."""
+    with pytest.raises(StorageError, match="no saved classifier"):
+        read_manifest(tmp_path / "nothing")
+
+
+def test_a_damaged_array_file_is_refused(tmp_path):
+    """Inside a folder that was verified before, this is a disk error."""
+    (tmp_path / "weights").write_bytes(b"12345678rubbish")
+
+    with pytest.raises(StorageError, match="cannot be read"):
+        read_arrays(tmp_path / "weights")
+
+
+def test_other_files_are_never_overwritten(tmp_path):
+    """`--output .` must not delete a project."""
+    (tmp_path / "thesis.tex").write_text("years of work")
+
+    with pytest.raises(StorageError, match="holds other files"), new_folder(tmp_path):
+        pass
+    with pytest.raises(StorageError, match="it is a file"), new_folder(tmp_path / "thesis.tex"):
+        pass
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_two_runs_cannot_write_one_folder(tmp_path):
+    """The second one is told to wait; the first one is not disturbed."""
+    with new_folder(tmp_path / "model") as temporary:
+        with pytest.raises(StorageError, match="is being written by another process"), new_folder(tmp_path / "model"):
+            pass
+        write_manifest(temporary, "linear", {})
+
+    assert read_manifest(tmp_path / "model") == ("linear", {})
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_place_is_refused(tmp_path):
+    """The message names the folder, not a temporary file in it."""
+    (tmp_path / "locked").mkdir(mode=0o500)
+
+    for folder in (tmp_path / "locked", tmp_path / "locked" / "model"):
+        with pytest.raises(StorageError, match=rf"cannot write to '{folder}'"), new_folder(folder):
+            pass
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path):
+    """Mistyped paths end here as well."""
+    (tmp_path / "file").write_text("x")
+
+    with pytest.raises(StorageError, match="cannot write to"), new_folder(tmp_path / "file" / "model"):
+        pass

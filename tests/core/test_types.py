@@ -1,0 +1,176 @@
+"""`TrainingData` and `ClassificationResult`: checked going in, columnar coming out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textclassify.core.labels import LabelSchema
+from textclassify.core.scores import Scores, Status
+from textclassify.core.types import ClassificationType, TrainingData, decide, gold_for
+from textclassify.errors import DataError, LabelError
+
+SINGLE = Scores.from_probabilities([[0.7, 0.3], [0.4, 0.6], [np.nan, np.nan]], ["a", "b"])
+MULTI = Scores.from_probabilities([[0.7, 0.6], [0.4, 0.1], [np.nan, np.nan]], ["a", "b"], multi_label=True)
+
+
+def test_the_kind_of_data_is_seen_from_the_labels():
+    """Lists and matrices are multi-label; a matrix without a schema numbers its labels."""
+    assert TrainingData(["t"], ["a"]).classification_type is ClassificationType.MULTI_CLASS
+    assert TrainingData(["t"], [["a"]]).classification_type is ClassificationType.MULTI_LABEL
+    assert TrainingData(["t"], np.array([[0, 1]])).schema.names == (0, 1)
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=9), st.data())
+def test_taking_rows_takes_every_column(labels, data):
+    """Texts, labels, gold, weights and groups move together."""
+    n = len(labels)
+    rows = data.draw(st.lists(st.integers(0, n - 1), min_size=1))
+    whole = TrainingData(
+        [f"text {k}" for k in range(n)], labels, sample_weight=np.arange(n) + 1.0, groups=[str(k) for k in range(n)]
+    )
+
+    part = whole.take(rows)
+
+    assert part.texts == [f"text {k}" for k in rows]
+    assert part.gold.tolist() == whole.gold[rows].tolist()
+    assert part.sample_weight.tolist() == [k + 1 for k in rows]
+    assert part.groups == [str(k) for k in rows]
+    assert part.schema == whole.schema
+
+
+def test_a_matrix_stays_a_matrix_when_rows_are_taken():
+    """Rows of 0 and 1 over labels named 0 and 1 could be read as names otherwise."""
+    data = TrainingData(["r", "s", "t"], np.array([[0, 1], [1, 1], [0, 0]]))
+
+    assert data.take([2, 0]).gold.tolist() == [[0, 0], [0, 1]]
+
+
+def test_rows_of_equal_text_or_group_are_one_cluster():
+    """Also when only a chain of both connects them."""
+    data = TrainingData(list("aabcd"), list("xxyxy"), groups=[1, 2, 2, 3, 4])
+
+    assert data.clusters[0] == data.clusters[1] == data.clusters[2]
+    assert len(set(data.clusters.tolist())) == 3
+    assert len(set(replace(data, groups=None).clusters.tolist())) == 4
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"groups": ["g"]}, "2 texts but 1 groups"),
+        ({"groups": ["g", None]}, "the group in row 1 is missing; give a row that belongs to no other its own name"),
+        ({"sample_weight": [1.0]}, "sample_weight must be 2 finite numbers"),
+        ({"sample_weight": [1.0, -1.0]}, "sample_weight must be 2 finite numbers"),
+        ({"sample_weight": [1.0, np.nan]}, "sample_weight must be 2 finite numbers"),
+        ({"sample_weight": [0.0, 0.0]}, "not all 0"),
+        ({"schema": LabelSchema(("x", "z"))}, "unknown label 'y' in row 1"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(columns, message):
+    """A shifted weight or a merged group is never seen again."""
+    with pytest.raises(DataError, match=message):
+        TrainingData(["a", "b"], ["x", "y"], **columns)
+
+
+def test_single_label_answers_are_the_most_probable_labels():
+    """A text that was not scored has no answer, and says why."""
+    result = decide(SINGLE)
+
+    assert result.predictions == ["a", "b", None]
+    assert result.status.tolist() == [Status.OK, Status.OK, Status.NOT_CALLED]
+    np.testing.assert_allclose(result.confidence, [0.7, 0.6, np.nan], rtol=1e-6)
+    assert result.to_indicator().tolist() == [[1, 0], [0, 1], [0, 0]]
+
+
+def test_multi_label_answers_are_the_labels_at_or_above_their_threshold():
+    """An empty list is an answer, `None` is none."""
+    assert decide(MULTI).predictions == [["a", "b"], [], None]
+    assert decide(MULTI, thresholds=[0.3, 0.65]).predictions == [["a"], ["a"], None]
+    assert decide(MULTI).to_indicator().tolist() == [[1, 1], [0, 0], [0, 0]]
+    np.testing.assert_allclose(decide(MULTI).confidence, [0.6, 0.6, np.nan], rtol=1e-6)
+
+
+def test_a_vote_for_no_label_is_an_abstention():
+    """A single-label text must have a label, so 'none of these' leaves it open."""
+    result = decide(Scores.from_votes(["b", []], ["a", "b"]))
+
+    assert result.predictions == ["b", None]
+    assert result.status.tolist() == [Status.OK, Status.ABSTAINED]
+
+
+def test_a_result_is_a_sequence_of_labels():
+    """Length, iteration, indexing, slicing and numpy."""
+    result = decide(SINGLE)
+
+    assert (len(result), list(result), result[1], result[-1]) == (3, ["a", "b", None], "b", None)
+    assert result[:2].predictions == ["a", "b"]
+    assert result[::-1].probabilities[1:].tolist() == result.probabilities[:2][::-1].tolist()
+    assert np.asarray(result[:2]).tolist() == ["a", "b"]
+    assert np.asarray(decide(MULTI)).shape == (3,)
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [7, 3], [True, False]])
+def test_numpy_sees_labels_of_their_own_type(labels):
+    """1-D and of the users' type: what scikit-learn's metrics compare."""
+    array = np.asarray(decide(Scores.from_probabilities([[0.2, 0.8], [0.9, 0.1]], labels)))
+
+    assert array.shape == (2,)
+    assert array.tolist() == [labels[1], labels[0]]
+
+
+def test_sources_are_sliced_with_the_result_and_rows_stay_explained():
+    """Row 0 of a slice is another row of the whole."""
+    result = decide(SINGLE, sources={"encoder": SINGLE}, contributions=lambda row: {"encoder": float(row)})
+
+    assert result[1:].sources["encoder"].equals(SINGLE.take([1, 2]))
+    assert result[1:].explain(0) == {"encoder": 1.0}
+    assert result.explain(-1) == {"encoder": 2.0}
+    with pytest.raises(DataError, match="row 3 does not exist; the result has 3 rows"):
+        result.explain(3)
+
+
+def test_a_result_of_one_classifier_has_nothing_to_divide():
+    """The message says what would have."""
+    with pytest.raises(DataError, match="only the result of a fusion can be explained by source"):
+        decide(SINGLE).explain(0)
+
+
+def test_a_table_of_the_result_has_a_row_per_text():
+    """Label, confidence, status and every probability."""
+    table = decide(SINGLE).to_pandas()
+
+    assert table.columns.tolist() == ["label", "confidence", "status", "p_a", "p_b"]
+    assert table.label.tolist() == ["a", "b", None]
+    assert table.status.tolist() == ["ok", "ok", "not_called"]
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_no_texts_give_an_empty_result(multi_label):
+    """Every property of it works."""
+    result = decide(Scores.from_probabilities(np.zeros((0, 2)), ["a", "b"], multi_label=multi_label))
+
+    assert (len(result), result.predictions, result.confidence.tolist()) == (0, [], [])
+    assert result.to_indicator().shape == (0, 2)
+    assert len(result.to_pandas()) == 0
+
+
+def test_gold_columns_are_put_in_schema_order():
+    """A frame of 0/1 columns knows its labels; their order is the user's."""
+    schema = LabelSchema(("a", "b"), multi_label=True)
+    columns = {"b": [1, 0], "a": [0, 0]}
+
+    for frame in (pd.DataFrame(columns), pl.DataFrame(columns)):
+        assert gold_for(frame, schema, 2).tolist() == [[0, 1], [0, 0]]
+
+
+def test_gold_with_an_unseen_label_or_another_length_is_refused():
+    """At evaluation a label that training never saw is a finding, not a wrong answer."""
+    with pytest.raises(LabelError, match="unknown label 'c' in row 1"):
+        gold_for(["a", "c"], LabelSchema(("a", "b")), 2)
+    with pytest.raises(LabelError, match="2 texts but 1 labels"):
+        gold_for(["a"], LabelSchema(("a", "b")), 2)
