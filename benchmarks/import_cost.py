@@ -1,6 +1,6 @@
 """What `import textclassify` costs: seconds and memory in fresh processes, beside a Python that imports nothing.
 
-    python benchmarks/import_cost.py
+python benchmarks/import_cost.py
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ def main() -> None:
     for name, statement in STATEMENTS.items():
         runs = [_probed(statement) for _ in range(RUNS)]
         seconds = statistics.median(run[0] for run in runs)
-        found[name] = {"seconds": seconds, "megabytes": max(run[1] for run in runs), "torch": any(run[2] for run in runs)}
+        found[name] = {
+            "seconds": seconds,
+            "megabytes": max(run[1] for run in runs),
+            "torch": any(run[2] for run in runs),
+        }
         print(f"{name:<36} {seconds:6.3f} s {found[name]['megabytes']:7.1f} MB  torch: {found[name]['torch']}")
     print(json.dumps(found))
 

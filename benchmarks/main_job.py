@@ -54,7 +54,9 @@ def main() -> None:
 
 def measured(schema: LabelSchema, train: Part, test: Part, seed: int) -> dict[str, Any]:
     """Return the figures of one seed."""
-    classifier = AutoFusionClassifier({"labels": schema, "ml_model": "minilm", "llm_provider": "local", "random_state": seed})
+    classifier = AutoFusionClassifier(
+        {"labels": schema, "ml_model": "minilm", "llm_provider": "local", "random_state": seed}
+    )
     started = time.perf_counter()
     classifier.fit(train.texts, train.labels)
     fit_seconds = time.perf_counter() - started
@@ -66,7 +68,8 @@ def measured(schema: LabelSchema, train: Part, test: Part, seed: int) -> dict[st
     return {
         "selected": report.selected,
         "weights": dict(report.weights),
-        "accuracy": {row["name"]: row["accuracy"] for row in evaluation["systems"]} | {FLOOR: _frozen_floor(train, test)},
+        "accuracy": {row["name"]: row["accuracy"] for row in evaluation["systems"]}
+        | {FLOOR: _frozen_floor(train, test)},
         "evaluation": evaluation,
         "fit_seconds": fit_seconds,
         "predict_texts_per_second": len(test.texts) / predict_seconds,
@@ -82,7 +85,9 @@ def summary(name: str, seeds: list[dict[str, Any]]) -> Table:
         values = np.array([seed["accuracy"].get(system, np.nan) for seed in seeds])
         table.add_row(system, *(f"{number:.4f}" for number in (values.mean(), values.min(), values.max())))
     fit, speed = ([seed[key] for seed in seeds] for key in ("fit_seconds", "predict_texts_per_second"))
-    table.caption = f"fit {np.mean(fit):.0f} s, predict {np.mean(speed):.0f} texts/s; selected {[s['selected'] for s in seeds]}"
+    table.caption = (
+        f"fit {np.mean(fit):.0f} s, predict {np.mean(speed):.0f} texts/s; selected {[s['selected'] for s in seeds]}"
+    )
     return table
 
 

@@ -30,7 +30,7 @@ class AutoFusionClassifier(TextClassifier):
         config: a mapping, the path of a YAML file, or None for the defaults; `textclassify.runs.config.Config` lists
             the keys. The usual ones are `llm_provider`, `label_columns` and `multi_label`.
 
-    Learned: `ensemble_` (the `FusionEnsemble`), `findings_` (what is worth knowing about the training data, in sentences).
+    Learned: `ensemble_` (the `FusionEnsemble`), `findings_` (what to know about the training data, in sentences).
 
     >>> classifier = AutoFusionClassifier({"llm_provider": None, "encoder": False, "similarity": False})
     >>> rows = {"text": ["good", "bad", "so good", "so bad"], "label": ["pos", "neg", "pos", "neg"]}

@@ -1,6 +1,8 @@
 """Loading from folders and GGUF files: silent, safe, and clear about failures."""
 
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -151,6 +153,24 @@ def test_a_gguf_file_is_unpacked_once_with_tokenizer_and_chat_template(tmp_path,
     assert tokenizer.chat_template == "{{ messages[0]['content'] }}"
     assert model(torch.tensor([[3, 4]])).logits.shape == (1, 2, 12)
     assert {file.name for file in again.parent.iterdir()} == {again.name, f"{again.name}.lock"}
+
+
+def test_a_file_wanted_twice_at_once_is_unpacked_once(tmp_path, monkeypatch):
+    """Two runs started together must not write into each other's folder."""
+    monkeypatch.setenv("TEXTCLASSIFY_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "any.gguf").write_bytes(b"GGUF")
+    unpackings = []
+
+    def slow_convert(_, target):
+        unpackings.append(target)
+        time.sleep(0.1)
+        (target / "config.json").write_text("{}")
+
+    monkeypatch.setattr(gguf, "_convert", slow_convert)
+    with ThreadPoolExecutor(4) as pool:
+        folders = set(pool.map(gguf.unpacked, [tmp_path / "any.gguf"] * 4))
+
+    assert len(folders) == len(unpackings) == 1
 
 
 def test_a_failed_unpacking_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):

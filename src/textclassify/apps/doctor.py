@@ -13,12 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
-
 from textclassify import __version__
 from textclassify.apps.languages import check_language
 from textclassify.core import dataset
 from textclassify.core.findings import describe
+from textclassify.core.storage import cache_folder
 from textclassify.errors import DataError, LabelError, ModelError
 from textclassify.llm.providers import PROVIDERS
 from textclassify.models.hub import OFFLINE_VARIABLES
@@ -27,7 +26,7 @@ from textclassify.models.sources import EMBEDDED_ENCODER, EMBEDDED_LLM, PATHS_VA
 State = Literal["ok", "info", "warning", "missing"]
 _CORE = ("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "pydantic", "safetensors", "aiohttp")
 _TORCH = ("torch", "transformers", "gguf")
-CACHE_VARIABLE = "TEXTCLASSIFY_CACHE"
+CACHE_VARIABLE = "TEXTCLASSIFY_CACHE_DIR"
 _GIB = 2**30
 _ROOM_GIB = 2.0
 """Disk space that the unpacked language model, fold models and a few runs take."""
@@ -68,7 +67,7 @@ class Diagnosis:
         return {"advice": self.advice, "checks": [asdict(check) for check in self.checks]}
 
 
-def diagnose(data: Path | None = None, *, text_column: str | None = None) -> Diagnosis:
+def diagnose(data: str | None = None, *, text_column: str | None = None) -> Diagnosis:
     """Return what is there and what is missing; keys are looked for, never shown.
 
     Args:
@@ -125,7 +124,11 @@ def _keys() -> Iterator[Check]:
     if not found:
         known = [provider.key_variables[0] for provider in PROVIDERS.values() if provider.needs_key]
         yield Check(
-            "keys", "providers", "info", "no key is set", f"none is needed for llm_provider: local; else set one of {', '.join(known)}"
+            "keys",
+            "providers",
+            "info",
+            "no key is set",
+            f"none is needed for llm_provider: local; else set one of {', '.join(known)}",
         )
 
 
@@ -140,7 +143,7 @@ def _surroundings() -> Iterator[Check]:
 
 
 def _cache() -> Check:
-    folder = Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("textclassify"))
+    folder = cache_folder()
     nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(nearest).free / _GIB
     try:
@@ -149,11 +152,19 @@ def _cache() -> Check:
             pass
     except OSError as error:
         return Check(
-            "machine", "cache", "warning", f"{folder} cannot be written: {error.strerror}", f"set {CACHE_VARIABLE} to a folder that can"
+            "machine",
+            "cache",
+            "warning",
+            f"{folder} cannot be written: {error.strerror}",
+            f"set {CACHE_VARIABLE} to a folder that can",
         )
     if free < _ROOM_GIB:
         return Check(
-            "machine", "cache", "warning", f"{folder}, {free:.1f} GiB free", f"free {_ROOM_GIB:.0f} GiB, or set {CACHE_VARIABLE} to another disk"
+            "machine",
+            "cache",
+            "warning",
+            f"{folder}, {free:.1f} GiB free",
+            f"free {_ROOM_GIB:.0f} GiB, or set {CACHE_VARIABLE} to another disk",
         )
     return Check("machine", "cache", "ok", f"{folder}, writable, {free:.0f} GiB free")
 
@@ -164,7 +175,12 @@ def _processor() -> Check:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     bf16 = bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
     speed = "bf16 in hardware" if bf16 else "no bf16 in hardware, so fp32 is used"
-    return Check("machine", "processor", "ok" if bf16 else "info", f"{cores} cores, {speed} ({', '.join(fast) or platform.machine()})")
+    return Check(
+        "machine",
+        "processor",
+        "ok" if bf16 else "info",
+        f"{cores} cores, {speed} ({', '.join(fast) or platform.machine()})",
+    )
 
 
 def _cpu_flags() -> set[str]:
@@ -184,14 +200,14 @@ def _device() -> Check:
     return Check("machine", "GPU", "info", "none: models run on the processor")
 
 
-def _data(path: Path, text_column: str | None) -> Iterator[Check]:
-    name = path.name
+def _data(path: str, text_column: str | None) -> Iterator[Check]:
+    name = Path(path).name
     try:
-        data = dataset.labelled_data(str(path), text_column=text_column)
+        data = dataset.labelled_data(path, text_column=text_column)
     except LabelError:
         raise
     except DataError as error:
-        texts = dataset.texts_of(path, text_column=text_column)
+        texts = dataset.texts_of(Path(path), text_column=text_column)
         yield Check("data", name, "warning", f"{len(texts):,} texts, no labels to learn from", str(error))
     else:
         texts = data.texts

@@ -1,4 +1,4 @@
-"""Whether texts look like a language that an English encoder does not know: counted stop words and letters, no model."""
+"""Whether texts look like one that an English encoder does not know: counted stop words and letters, no model."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 STOP_WORDS = {
     "English": "the and is of to in it you that for was on are with this have not be but they what my we can i at from",
-    "German": "der die das und ist nicht ich ein eine zu mit auf es den von dem sich auch wir sie aber bei wie wird noch",
-    "French": "le la les et est une des pas je que pour dans vous qui sur ce avec il elle nous mais au du cette été sont",
-    "Spanish": "el la los las que es no un una por con para se lo del su mi pero como más al fue muy esta está y",
+    "German": "der die das und ist nicht ich ein eine zu mit auf es den von dem sich auch wir sie aber bei wie wird",
+    "French": "le la les et est une des pas je que pour dans vous qui sur ce avec il elle nous mais au du sont",
+    "Spanish": "el la los las que es no un una por con para se lo del su mi pero como más al fue muy está y",
     "Italian": "il che non è di un una per con sono mi la lo gli le del della ma come più questo anche si ho molto",
     "Portuguese": "o os que não é um uma para com do da em se por mais mas muito meu minha ao foi está você isso eu",
     "Dutch": "de het een en van is niet ik dat op te zijn met voor maar er aan ook naar bij als wat wordt heb nog",
@@ -50,7 +50,11 @@ class LanguageCheck:
         """What a user should know; None when most texts look English or nothing can be told."""
         if self.foreign_share < WARN_SHARE:
             return None
-        others = [language for language, _ in Counter(self.counts).most_common() if language not in {ENCODER_LANGUAGE, "unclear"}]
+        others = [
+            language
+            for language, _ in Counter(self.counts).most_common()
+            if language not in {ENCODER_LANGUAGE, "unclear"}
+        ]
         return (
             f"{self.foreign_share:.0%} of the texts look like {others[0]}"
             f"{' or another language' if len(others) > 1 else ''}, which the embedded encoder (English) does not know; "
@@ -60,7 +64,7 @@ class LanguageCheck:
 
 
 def check_language(texts: Sequence[str]) -> LanguageCheck:
-    """Return what languages a sample of the texts looks like; a guess from words and letters, honest only on average."""
+    """Return which languages a sample of the texts looks like: a guess from words and letters."""
     step = max(1, len(texts) // _SAMPLE)
     guesses = [guess for text in texts[::step] if (guess := language_of(text)) is not None]
     return LanguageCheck(len(guesses), dict(Counter(guesses).most_common()))

@@ -1,4 +1,4 @@
-"""Answers for a stream of rows: every row comes out once, in its place, with its label or the reason why there is none."""
+"""Answers for a stream of rows: every row comes out once, in its place, with its label or why there is none."""
 
 from __future__ import annotations
 
@@ -135,7 +135,9 @@ def _texts(piece: Sequence[Row], column: str, start: int) -> list[str]:
         if is_missing(text):
             text = ""
         if not isinstance(text, str):
-            raise DataError(f"the text in row {number} is {text!r:.60} ({type(text).__name__}), not a string; put it in quotes")
+            raise DataError(
+                f"the text in row {number} is {text!r:.60} ({type(text).__name__}), not a string; put it in quotes"
+            )
         texts.append(text)
     return texts
 

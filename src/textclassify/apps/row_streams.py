@@ -40,7 +40,7 @@ def rows_in(source: str, *, lines: bool = False) -> Iterator[Iterator[Row]]:
 
     """
     if source == STANDARD_INPUT:
-        stream = io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer), 1 << 16)
+        stream = io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer), 1 << 16)
         yield _rows(stream, "standard input", "lines" if lines else _sniffed(stream))
         return
     path = Path(source).expanduser()
@@ -54,8 +54,8 @@ def rows_in(source: str, *, lines: bool = False) -> Iterator[Iterator[Row]]:
     with opened:
         size = path.stat().st_size
         packed = path.suffix.lower() == ".gz"
-        stream = cast("io.BufferedReader", gzip.GzipFile(fileobj=opened) if packed else opened)
-        rows = _rows(stream, source, "lines" if lines else _format_of(path.with_suffix("") if packed else path))
+        unpacked = cast("IO[bytes]", gzip.GzipFile(fileobj=opened)) if packed else opened
+        rows = _rows(unpacked, source, "lines" if lines else _format_of(path.with_suffix("") if packed else path))
         yield _told(rows, opened, size)
 
 
@@ -82,7 +82,7 @@ def _format_of(path: Path) -> str:
     return FORMATS[suffix]
 
 
-def _sniffed(stream: io.BufferedReader) -> str:
+def _sniffed(stream: Any) -> str:
     start = stream.peek(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:4]
     if start == b"PAR1":
         return "parquet"
@@ -247,7 +247,9 @@ class ParquetWriter:
         try:
             if self._writer is None:
                 table = pa.Table.from_pylist(list(rows))
-                types = [pa.field(one.name, pa.string() if pa.types.is_null(one.type) else one.type) for one in table.schema]
+                types = [
+                    pa.field(one.name, pa.string() if pa.types.is_null(one.type) else one.type) for one in table.schema
+                ]
                 self._writer = pq.ParquetWriter(self._stream, pa.schema(types))
             self._writer.write_table(pa.Table.from_pylist(list(rows), schema=self._writer.schema))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from textclassify.core.columns import labelled_columns
 from textclassify.core.files import HUB, read_hub, read_table
 from textclassify.core.texts import listed
 from textclassify.errors import DataError, StorageError
+from textclassify.llm.providers import find_provider
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ def recognise(data: str) -> Recognised:
     if not len(frame):
         raise DataError(f"{data} has a header but no rows; add labelled texts")
     found = labelled_columns(frame)
-    label_columns = [name for name in frame.columns if found.schema is not None and name in map(str, found.schema.names)]
+    label_columns = [
+        name for name in frame.columns if found.schema is not None and name in map(str, found.schema.names)
+    ]
     if not label_columns:
         rest = [name for name in frame.columns if name != found.text]
         label_columns = [name for name in rest if frame[name].tolist() == list(found.answers)] or rest[:1]
@@ -80,16 +84,16 @@ def as_yaml(answers: Answers) -> str:
 
 # --- data ---------------------------------------------------------------------------------------------------------
 data: {_value(answers.data)}                # CSV, TSV, JSON Lines, JSON, Parquet, or hf:name/split
-# test_data: test.csv               # without it, {"`test_size`"} of the rows are held out
+# test_data: test.csv               # without it, this share of the rows is held out:
 test_size: 0.2
 text_column: {_value(answers.text_column)}
 label_columns: {_value(columns)}            # one column of names, or the 0/1 columns; null = recognised
 multi_label: {_value(answers.multi_label)}  # true: a text may have any number of labels; null = as the data show
-# labels: labels.yaml               # names with descriptions: they help the language model and the similarity source
+# labels: labels.yaml               # names with descriptions, which language models read
 
 # --- sources ------------------------------------------------------------------------------------------------------
-ml_model: {_value(answers.ml_model)}        # encoder to fine-tune; null = roberta-base where a hub answers, else the embedded one
-llm_provider: {_value(answers.llm_provider)}  # local = in this process, no key; openai, deepseek, gemini, ...; null = none
+ml_model: {_value(answers.ml_model)}        # encoder; null = roberta-base, offline the embedded one
+llm_provider: {_value(answers.llm_provider)}  # local = in this process; openai, deepseek, gemini, ...; null = none
 llm_model: {_value(answers.llm_model)}      # null = the provider's default
 linear: true                        # TF-IDF and a linear model: free, and the baseline of every report
 similarity: true                    # likeness of text and label description: free
@@ -113,6 +117,26 @@ def _value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def relative_to(data: str, config: Path) -> str:
+    """Return the data's path as the configuration file has to name it."""
+    if data.startswith(HUB) or Path(data).is_absolute():
+        return data
+    return Path(os.path.relpath(data, config.parent)).as_posix()
+
+
+def checked_provider(name: str) -> str | None:
+    """Return a provider's name, or None for "none".
+
+    Raises:
+        ConfigError: it is unknown; the message names the nearest.
+
+    """
+    name = name.strip()
+    if name in {"none", ""}:
+        return None
+    return name if name == "local" else find_provider(name).name
+
+
 def write_new(path: Path, content: str, *, overwrite: bool) -> None:
     """Write a text file that must not exist yet.
 
@@ -126,4 +150,6 @@ def write_new(path: Path, content: str, *, overwrite: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
     except OSError as error:
-        raise StorageError(f"cannot write {str(path)!r}: {error.strerror}; name a file that you may write to") from error
+        raise StorageError(
+            f"cannot write {str(path)!r}: {error.strerror}; name a file that you may write to"
+        ) from error

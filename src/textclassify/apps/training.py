@@ -17,7 +17,7 @@ from textclassify.auto import AutoFusionClassifier
 from textclassify.core import dataset
 from textclassify.core.findings import describe
 from textclassify.core.labels import LabelSchema
-from textclassify.core.storage import MANIFEST
+from textclassify.core.storage import MANIFEST, cache_folder
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError, DataError, StorageError
 from textclassify.runs.config import Config, read_settings
@@ -82,14 +82,14 @@ def _example(classifier: AutoFusionClassifier) -> str:
 
 
 def settings_of(config_file: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a file with those flags put over it that were given.
+    """Return the settings of a file with the given flags put over it.
 
     Raises:
         ConfigError: the file cannot be read, or a key or value is wrong.
 
     """
     settings = {} if config_file is None else read_settings(config_file)
-    settings |= {name: value for name, value in flags.items() if value is not None}
+    settings |= flags
     Config.of(settings)
     return settings
 
@@ -152,7 +152,7 @@ def _run(config: Config, data: TrainingData, test: TrainingData | None, facts: _
     findings = tuple(dict.fromkeys([*facts.findings, *classifier.findings_]))
     run = TrainedRun(facts.output, classifier, evaluation, findings, len(data), facts.held_out, facts.seconds)
     classifier.save(run.model)
-    written = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    written = yaml.safe_dump(_from_anywhere(settings), sort_keys=False, allow_unicode=True)
     (facts.output / CONFIG_FILE).write_text(written, encoding="utf-8")
     write_report(
         facts.output,
@@ -169,6 +169,15 @@ def _run(config: Config, data: TrainingData, test: TrainingData | None, facts: _
         classifier.ensemble_.ladder_report_,
     )
     return run
+
+
+def _from_anywhere(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with the paths of files made absolute: the configuration moves into the run's folder."""
+    found = dict(settings)
+    for key in ("data", "test_data", "labels"):
+        if isinstance(found.get(key), str) and Path(found[key]).is_file():
+            found[key] = str(Path(found[key]).resolve())
+    return found
 
 
 def labelled_file(config: Config, path: Path, schema: LabelSchema | None) -> TrainingData:
@@ -210,8 +219,9 @@ def _read(config: Config, say: Callable[[str], None]) -> tuple[TrainingData, Tra
 
 def _kept(config: Config, output: Path) -> str:
     answers = ""
-    if config.cache_dir is not None and config.llm_provider is not None:
-        answers = f"; answers of the language model are kept in {str(config.cache_dir)!r} and will not be asked again"
+    if any(provider != "local" for provider, _ in config.llms):
+        where = config.cache_dir or cache_folder()
+        answers = f"; answers of the language model are kept in {str(where)!r} and will not be asked again"
     return f"no model was written to {str(output)!r}, and what was there before is untouched{answers}"
 
 

@@ -58,6 +58,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """Restore what `_write` wrote."""
         raise StorageError(f"{type(self).__name__} cannot be loaded")
 
+    def check_model(self) -> None:
+        """Make sure that the model behind the classifier can be had, without loading it.
+
+        Raises:
+            ModelError: it cannot; the message names the remedy.
+            MissingDependencyError: an extra is not installed.
+
+        """
+
     def fit(
         self,
         texts: Any,

@@ -22,6 +22,7 @@ from textclassify.errors import StorageError
 FORMAT_VERSION = 1
 MANIFEST = "textclassify.json"
 """The file that makes a folder a saved classifier: format, kind, state and the checksum of every other file."""
+CACHE_VARIABLE = "TEXTCLASSIFY_CACHE_DIR"
 _LOCK = ".lock"
 
 
@@ -93,9 +94,10 @@ def _replace(temporary: Path, target: Path) -> None:
 
 def cache_folder() -> Path:
     """Return the folder of what can be made again: `TEXTCLASSIFY_CACHE_DIR`, else the user's cache folder."""
-    import platformdirs  # noqa: PLC0415 - only needed here
+    import platformdirs  # noqa: PLC0415 - only asked for by those who cache
 
-    return Path(os.environ.get("TEXTCLASSIFY_CACHE_DIR") or platformdirs.user_cache_dir("textclassify"))
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("textclassify"))
 
 
 def write_manifest(folder: Path, kind: str, state: Mapping[str, Any]) -> None:

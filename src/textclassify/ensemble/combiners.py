@@ -20,7 +20,8 @@ Evidence: TypeAlias = dict[str, Floats]
 class Combiner(ABC):
     """One rung of the ladder: sources' scores in, log-probabilities (multi-label: log-odds) out.
 
-    One of your own names its `rung`, and implements `_learn` and `_parts`; what it learned are arrays whose names end in `_`.
+    One of your own names its `rung` and implements `_learn` and `_parts`; what it learns are arrays whose names end in
+    `_`.
     """
 
     rung: ClassVar[str]

@@ -1,4 +1,4 @@
-"""`FusionEnsemble`: several classifiers trained on the same rows and fused by what their out-of-fold scores are worth."""
+"""`FusionEnsemble`: several classifiers trained on the same rows, fused by what their out-of-fold scores are worth."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class FusionEnsemble(TextClassifier):
         with doing("fusion: "):
             self.fusion_.fit(
                 {name: one.take(rows) for name, one in self.training_scores_.items()},
-                [data.labels[row] for row in rows] if not data.multi_label else data.gold[rows],
+                data.schema.decode(data.gold[rows]),
                 groups=data.clusters[rows],
                 sample_weight=None if data.sample_weight is None else data.sample_weight[rows],
             )
@@ -139,7 +139,7 @@ class FusionEnsemble(TextClassifier):
         return rows[stratified_sample(data.gold[rows], size, data.clusters[rows], random_state=self.random_state)]
 
     def _learnable(self, scores: dict[str, Scores], data: TrainingData) -> dict[str, Scores]:
-        """Return the scores; where no row could be held out of any source, the deployed models' own, to name the sources.
+        """Return the scores; where no row could be held out, those of the deployed models, to name the sources.
 
         Nothing is learned from those: the fusion has too few rows then and takes its prior weights.
         """

@@ -1,9 +1,10 @@
 """Which combiner to deploy: rungs compared on cross-fitted losses, the simplest near the best, and a gate before it.
 
 The rungs are ranked by held-out log loss; of those within one paired standard error of the best the simplest is taken
-(Breiman et al. 1984, the one-standard-error rule, with the standard error of the difference). The gate then asks whether
-that rung beats the reference, which is what the user could have had for less: the best single source, or the fusion
-without any language model, chosen afresh inside each training fold. These figures select; they are not performance.
+(Breiman et al. 1984, the one-standard-error rule, with the standard error of the difference). The gate then asks
+whether that rung beats the reference, which is what the user could have had for less: the best single source, or the
+fusion without any language model, chosen afresh inside each training fold. These figures select; they are not
+performance.
 """
 
 from __future__ import annotations

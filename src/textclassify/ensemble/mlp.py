@@ -1,19 +1,21 @@
-"""FusionMLP, the small network of the LabelFusion paper, and the two rungs that train it: as published, and as a residual."""
+"""FusionMLP, the small network of the LabelFusion paper, and the rungs that train it: as published, as a residual."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from torch import Tensor, nn
 
 from textclassify.ensemble.combiners import Combiner, Evidence, targets_of
 from textclassify.ensemble.pooling import pooled
-from textclassify.ensemble.readings import Arrays, Floats
+from textclassify.ensemble.readings import Floats
 from textclassify.ensemble.rows import FusionRows
 
 INTERACTION = "interaction"
@@ -40,7 +42,7 @@ class FusionMLP(nn.Module):
         super().__init__()
         widths = [input_dim, *hidden_dims]
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], output_dim))
 
@@ -78,7 +80,7 @@ class PublishedMLP(Combiner):
         network = self._network(inputs.shape[1], len(rows.labels), self.random_state)
         fitting = _Fitting(self.settings, multi_label=rows.multi_label, random_state=self.random_state)
         fitting.run(network, (inputs - self.centre_) / self.spread_, np.zeros_like(targets_of(rows)), rows)
-        self.network_state_ = _flat(network)
+        self.network_state_: NDArray[np.float32] = _flat(network)
         self.shape_ = np.array([inputs.shape[1], len(rows.labels), *self.settings.hidden_dims])
 
     def _parts(self, evidence: Evidence) -> Evidence:
@@ -96,7 +98,7 @@ class PublishedMLP(Combiner):
             torch.manual_seed(seed)
             return FusionMLP(n_inputs, n_labels, self.settings.hidden_dims, self.settings.dropout)
 
-    def _forward(self, inputs: Floats, flat: Floats) -> Floats:
+    def _forward(self, inputs: Floats, flat: NDArray[np.float32]) -> Floats:
         n_inputs, n_labels, *hidden = (int(width) for width in self.shape_)
         network = FusionMLP(n_inputs, n_labels, hidden)
         nn.utils.vector_to_parameters(torch.from_numpy(np.array(flat)), network.parameters())
@@ -109,7 +111,7 @@ class ResidualMLP(PublishedMLP):
     """The pool plus what a network adds to it from scores, masks, margin, entropy and agreement.
 
     The network's last layer starts at zero, so training starts from the pool and early stopping can return to it;
-    whole sources are dropped at random in training; three networks of different seeds and validation parts are averaged.
+    whole sources are dropped at random in training; three networks of other seeds and validation parts are averaged.
     """
 
     rung: ClassVar[str] = "mlp"
@@ -198,11 +200,11 @@ class _Fitting:
             for _ in range(self.settings.epochs):
                 network.train()
                 shuffled = train[torch.randperm(len(train), generator=draw)]
-                for chosen in shuffled.split(self.settings.batch_size):
+                for chosen in torch.split(shuffled, self.settings.batch_size):
                     seen = _without_some_sources(x[chosen], n_sources, source_dropout, draw)
                     loss = self._losses(network(seen) + offset[chosen], y[chosen]) @ weight[chosen] / len(chosen)
                     optimiser.zero_grad()
-                    loss.backward()
+                    loss.backward()  # type: ignore[no-untyped-call]
                     optimiser.step()
                 now = self._loss(network, x, offset, y, weight, check)
                 waited = 0 if now < best else waited + 1
@@ -250,5 +252,6 @@ def _copied(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
-def _flat(network: nn.Module) -> Arrays | Any:
-    return nn.utils.parameters_to_vector(network.parameters()).detach().numpy().copy()
+def _flat(network: nn.Module) -> NDArray[np.float32]:
+    flat: NDArray[np.float32] = nn.utils.parameters_to_vector(network.parameters()).detach().numpy().copy()
+    return flat

@@ -110,8 +110,9 @@ class FoldAverage(TextClassifier):
         values[status != Status.OK] = np.nan
         cost = np.sum([one.cost for one in scores], axis=0)
         first = scores[0]
+        note = f"mean of {len(scores)} models"
         return replace(
-            first, values=values, scale=scale, status=status, cost=cost, calibration=f"mean of {len(scores)} models"
+            first, values=values.astype(np.float32), scale=scale, status=status, cost=cost, calibration=note
         )
 
     def _write(self, folder: Path) -> dict[str, Any]:

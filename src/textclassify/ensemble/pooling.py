@@ -19,11 +19,11 @@ from textclassify.ensemble.rows import FusionRows
 LABEL_BIAS = "label bias"
 """The part of the logits that comes from no source."""
 
-SMALLEST_INFLUENCE = 1e-3
-"""Mean log-odds that a source must move to be asked at all; below it, its weight is 0."""
+PRICE_OF_A_SOURCE = 1.0
+"""Nats that a source must save over all rows to get a weight: what one parameter costs (Akaike 1974)."""
 
 PRIOR_STRENGTH = 1.0
-"""How strongly weights are held at their prior: (weight - prior)^2 costs this many nats, whatever the number of rows."""
+"""How strongly weights are held at their prior: (weight - prior)^2 costs this many nats, whatever the rows."""
 
 
 class LogLinearPool(Combiner):
@@ -43,9 +43,8 @@ class LogLinearPool(Combiner):
     @property
     def needs(self) -> tuple[str, ...]:
         """The sources with a weight above 0."""
-        return (
-            tuple(name for name, weight in zip(self.names, self.weights_, strict=True) if weight > 0) or self.names[:1]
-        )
+        weighted = tuple(name for name, weight in zip(self.names, self.weights_, strict=True) if weight > 0)
+        return weighted or self.names[:1]
 
     def weights(self) -> dict[str, float]:
         """Return each source's weight."""
@@ -66,10 +65,8 @@ class BestSingle(LogLinearPool):
     def _learn(self, evidence: Evidence, rows: FusionRows) -> None:
         losses, learned = [], []
         for name in self.names:
-            weights, biases = (
-                np.ones(1),
-                np.zeros(len(rows.labels)),
-            )  # single-label: the temperature is the weight already
+            # For a single label the temperature, part of the evidence, is the weight already.
+            weights, biases = np.ones(1), np.zeros(len(rows.labels))
             if self.multi_label:
                 weights, biases = pooled(evidence[name][None], rows)
             logits = weights[0] * evidence[name] + biases
@@ -92,7 +89,7 @@ class PriorPool(LogLinearPool):
     def _reading(self, scores: Scores) -> Reading:  # noqa: ARG002 - the same for every scale
         return RawReading()
 
-    def _learn(self, evidence: Evidence, rows: FusionRows) -> None:
+    def _learn(self, evidence: Evidence, rows: FusionRows) -> None:  # noqa: ARG002 - nothing is learned from it
         folds = [scores.fold for scores in rows.sources.values()]
         untrained = np.array([fold is not None and bool((fold == NEVER_TRAINED).all()) for fold in folds])
         sharing = untrained if untrained.any() else np.ones(len(folds), dtype=bool)
@@ -115,6 +112,7 @@ class VectorScalingPool(Combiner):
     def _learn(self, evidence: Evidence, rows: FusionRows) -> None:
         stacked, targets = _stacked(evidence, self.names), targets_of(rows)
         shared, _ = pooled(stacked, rows)
+        stacked = stacked * (shared > 0)[:, None, None]  # what the pool leaves out stays out
         shape = (len(self.names), stacked.shape[2])
         prior = np.concatenate([np.repeat(shared, shape[1]), np.zeros(shape[1])])
 
@@ -128,9 +126,8 @@ class VectorScalingPool(Combiner):
             return loss + self.l2 * float(away @ away), gradient
 
         found = _minimised(objective, prior, n_bounded=shape[0] * shape[1])
-        weights = found[: -shape[1]].reshape(shape)
-        kept = _influence(weights, stacked) >= SMALLEST_INFLUENCE
-        self.weights_, self.biases_ = np.where(kept[:, None], weights, 0.0), found[-shape[1] :]
+        self.weights_ = found[: -shape[1]].reshape(shape) * (shared > 0)[:, None]
+        self.biases_ = found[-shape[1] :]
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -151,7 +148,27 @@ class VectorScalingPool(Combiner):
 
 
 def pooled(stacked: Floats, rows: FusionRows) -> tuple[Floats, Floats]:
-    """Return weights (S,) and label biases (K,) of the log-linear pool of stacked evidence (S, n, K)."""
+    """Return weights (S,) and label biases (K,) of the log-linear pool of stacked evidence (S, n, K).
+
+    Sources that save less than `PRICE_OF_A_SOURCE` are left out one by one, the one that moves least first: their
+    weight is 0, and they need not be asked.
+    """
+    kept = np.arange(len(stacked))
+    loss, weights, biases = _pooled_all(stacked, rows)
+    while len(kept) > 1:
+        weakest = int(np.argmin(weights * np.abs(stacked[kept]).mean(axis=(1, 2))))
+        fewer = np.delete(kept, weakest)
+        loss_without, *without = _pooled_all(stacked[fewer], rows)
+        if loss_without - loss >= PRICE_OF_A_SOURCE:
+            break
+        kept, loss, (weights, biases) = fewer, loss_without, without
+    everywhere = np.zeros(len(stacked))
+    everywhere[kept] = weights
+    return everywhere, biases
+
+
+def _pooled_all(stacked: Floats, rows: FusionRows) -> tuple[float, Floats, Floats]:
+    """Return the summed log loss, the weights and the label biases of the pool of all sources."""
     targets, (n_sources, _, n_labels) = targets_of(rows), stacked.shape
     prior = np.concatenate([np.full(n_sources, 1 / n_sources), np.zeros(n_labels if rows.multi_label else 0)])
 
@@ -166,13 +183,8 @@ def pooled(stacked: Floats, rows: FusionRows) -> tuple[Floats, Floats]:
         return loss + PRIOR_STRENGTH * float(away @ away), gradient
 
     found = _minimised(objective, prior, n_bounded=n_sources)
-    weights = np.where(_influence(found[:n_sources, None], stacked) < SMALLEST_INFLUENCE, 0.0, found[:n_sources])
-    return weights, found[n_sources:] if rows.multi_label else np.zeros(n_labels)
-
-
-def _influence(weights: Floats, stacked: Floats) -> Floats:
-    """Return the mean log-odds that each source moves, (S,), for weights (S, K) or (S, 1)."""
-    return np.asarray((weights * np.abs(stacked).mean(axis=1)).mean(axis=1))
+    loss = objective(found)[0] - PRIOR_STRENGTH * float((found - prior) @ (found - prior))
+    return loss, found[:n_sources], found[n_sources:] if rows.multi_label else np.zeros(n_labels)
 
 
 def _stacked(evidence: Evidence, names: tuple[str, ...]) -> Floats:

@@ -1,4 +1,4 @@
-"""How one source is read: its scores as calibrated log-probabilities (log-odds for multi-label) that can be added up."""
+"""How one source is read: its scores as calibrated log-probabilities (multi-label: log-odds) that can be added up."""
 
 from __future__ import annotations
 

@@ -124,7 +124,8 @@ class ScoreFusion:
     @property
     def needs_(self) -> tuple[str, ...]:
         """The sources whose scores make a difference to the deployed combiner."""
-        return self._require_fit()._best.combiner.needs
+        self._require_fit()
+        return self._best.combiner.needs
 
     @property
     def weights_(self) -> dict[str, float]:
@@ -192,7 +193,7 @@ class ScoreFusion:
 
     def write_into(self, folder: Path) -> dict[str, Any]:
         """Write scores, gold and fitted combiners into an existing folder; return what belongs into JSON."""
-        state = {"options": self._options(), "rows": write_rows(folder, self.rows_)}
+        state: dict[str, Any] = {"options": self._options(), "rows": write_rows(folder, self.rows_)}
         state["llm_sources"] = sorted(self.llm_sources_)
         state["combiners"] = [
             write_ladder(folder / f"combiner_{number}.safetensors", names, ladder)
@@ -327,9 +328,8 @@ class ScoreFusion:
 
     def _refuse_unknown_options(self) -> None:
         if self.combiner not in COMBINERS:
-            raise ConfigError(
-                f"unknown combiner {self.combiner!r}{did_you_mean(self.combiner, COMBINERS)}; known: {', '.join(COMBINERS)}"
-            )
+            hint = did_you_mean(self.combiner, COMBINERS)
+            raise ConfigError(f"unknown combiner {self.combiner!r}{hint}; known: {', '.join(COMBINERS)}")
 
     def _require_fit(self) -> Self:
         if not hasattr(self, "rows_"):
@@ -339,7 +339,7 @@ class ScoreFusion:
 
 def _reason(sources: Sequence[Scores]) -> NDArray[np.uint8]:
     """Return why rows have no scores: the gravest reason that any source gives."""
-    return np.max([scores.status for scores in sources], axis=0, initial=np.uint8(Status.NOT_CALLED))
+    return np.asarray(np.max([scores.status for scores in sources], axis=0, initial=np.uint8(Status.NOT_CALLED)))
 
 
 def _normalised(values: Floats) -> Floats:

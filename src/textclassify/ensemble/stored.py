@@ -56,7 +56,7 @@ def read_rows(folder: Path, state: Mapping[str, Any]) -> FusionRows:
             calibration=described["calibration"],
             **{column: arrays.get(f"{number}.{column}") for column in _COLUMNS},  # type: ignore[arg-type]
         )
-    return FusionRows(sources, arrays["gold"], arrays["clusters"], arrays["weight"])  # type: ignore[arg-type]
+    return FusionRows(sources, arrays["gold"], arrays["clusters"], arrays["weight"])
 
 
 def write_ladder(path: Path, names: tuple[str, ...], ladder: Ladder) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from textclassify.core.storage import cache_folder
 from textclassify.core.texts import hash_texts
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError
-from textclassify.llm.asking import Elicitation, HardLabels, Likelihoods
+from textclassify.llm.asking import Answers, Elicitation, HardLabels, Likelihoods
 from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import Chat
 from textclassify.llm.prompts import Demonstration
@@ -110,12 +110,10 @@ class LLMClassifier(TextClassifier):
 
     def _score(self, texts: list[str]) -> Scores:
         schema = self._require_schema()
-        answers = self._elicitation().ask(texts, schema, self._demonstrations)
+        answers = self._ask(texts)
         values = answers.values
         if answers.scale is not Scale.VOTE_SHARE:
-            if getattr(self, "prior_", None) is None:
-                self.prior_ = self._prior(list(CONTENT_FREE))
-            values = _comparable(values, schema) - self.prior_
+            values = _comparable(values, schema) - self._known_prior()
             if answers.scale is Scale.LOG_LIKELIHOOD and len(values):
                 values = np.asarray(log_softmax(values, axis=1))
         scale = Scale.LOG_PROBABILITY if answers.scale is Scale.LOG_LIKELIHOOD else answers.scale
@@ -132,18 +130,25 @@ class LLMClassifier(TextClassifier):
             cost=np.where(answers.status == Status.OK, 0.0 if self.provider == LOCAL else np.nan, 0.0),
         )
 
+    def _known_prior(self) -> NDArray[np.float64]:
+        prior: NDArray[np.float64] | None = getattr(self, "prior_", None)
+        if prior is None:
+            prior = self.prior_ = self._prior(list(CONTENT_FREE))
+        return prior
+
     def _prior(self, texts: list[str]) -> NDArray[np.float64]:
         """Return the mean log-score of each label over texts, (K,)."""
-        schema = self._require_schema()
-        answers = self._elicitation().ask(texts, schema, self._demonstrations)
-        return np.asarray(np.nanmean(_comparable(answers.values, schema), axis=0))
+        return np.asarray(np.nanmean(_comparable(self._ask(texts).values, self._require_schema()), axis=0))
+
+    def _ask(self, texts: list[str]) -> Answers:
+        with ResponseCache(self.cache_dir or cache_folder() / "replies") as cache:
+            return self._elicitation(cache).ask(texts, self._require_schema(), self._demonstrations)
 
     @property
     def _demonstrations(self) -> tuple[Demonstration, ...]:
         return getattr(self, "demonstrations_", ())
 
-    def _elicitation(self) -> Elicitation:
-        cache = ResponseCache(self.cache_dir or cache_folder() / "replies")
+    def _elicitation(self, cache: ResponseCache) -> Elicitation:
         if self.chat is None and self.provider == LOCAL:
             if self.api_key or self.base_url:
                 raise ConfigError("provider='local' runs in this process; name a provider to use base_url or api_key")
@@ -157,6 +162,15 @@ class LLMClassifier(TextClassifier):
             temperature=self.temperature,
             max_tokens=self.max_completion_tokens,
         )
+
+    def check_model(self) -> None:
+        """Make sure that the model is installed, or that the provider and its key are known, without asking anything."""
+        if self.chat is None and self.provider == LOCAL:
+            from textclassify.models.sources import resolve
+
+            resolve(self.model, "causal")
+        elif self.chat is None:
+            self._remote_chat()
 
     def _remote_chat(self) -> Chat:
         from textclassify.llm.transport import HttpChat

@@ -5,10 +5,12 @@ each text is read once after it; all labels are then read as one tree of tokens 
 """
 
 import functools
+import json
 import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -77,6 +79,14 @@ class LocalScorer:
     def source(self) -> ModelSource:
         """Where the model is; resolved when first asked."""
         return resolve(self.model, "causal")
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """What tells this model's answers from another's: where it is, its weights' sizes and dates, the precision."""
+        place = Path(self.source.location)
+        files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place] if place.is_file() else []
+        weights = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        return json.dumps([self.source.location, weights, self.precision, self.max_tokens])
 
     def log_likelihoods(
         self,

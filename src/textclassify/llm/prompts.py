@@ -1,7 +1,7 @@
 """Prompts built from a label schema: what is asked, which answers count, and texts that stay data.
 
-A prompt is written once, with `TEXT_SLOT` in the place of the text: the in-process model fills the slot with tokens that
-cannot be control tokens, a remote one with a text whose control tokens are broken up.
+A prompt is written once, with `TEXT_SLOT` in the place of the text: the in-process model fills the slot with tokens
+that cannot be control tokens, a remote one with a text whose control tokens are broken up.
 """
 
 from __future__ import annotations

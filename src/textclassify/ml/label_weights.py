@@ -1,4 +1,4 @@
-"""How much each row counts in training: the caller's sample weights times the weights of labels."""
+"""How much each row counts in training, and the rows that the label schema itself provides."""
 
 from __future__ import annotations
 
@@ -11,6 +11,30 @@ from numpy.typing import NDArray
 from textclassify.core.texts import did_you_mean
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError
+
+CARD_ROWS = 2.0
+"""How many rows a label's card counts for. Measured on news and questions with 3 to 8 rows per label: 1 to 3 are alike."""
+
+
+def with_label_cards(data: TrainingData) -> TrainingData:
+    """Return the data with the label cards as further rows at the end, if every label has a description.
+
+    Bare names stay out, because a name may mean nothing ("1", "HUM"); so do cards of labels that do not exclude each
+    other, because a card shows nothing about the other labels.
+    """
+    schema = data.schema
+    if data.multi_label or not all(schema.descriptions.get(name) for name in schema.names):
+        return data
+    cards = [schema.card(name) for name in schema.names]
+    weight = np.ones(len(data)) if data.sample_weight is None else data.sample_weight
+    return TrainingData(
+        texts=[*data.texts, *cards],
+        labels=[*schema.decode(data.gold), *schema.names],
+        schema=schema,
+        classification_type=data.classification_type,
+        sample_weight=np.concatenate([weight, np.full(len(cards), CARD_ROWS * weight.mean())]),
+        groups=None if data.groups is None else [*data.groups, *cards],
+    )
 
 
 def row_weights(

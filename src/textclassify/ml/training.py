@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Iterator
@@ -89,8 +90,7 @@ class FineTuning:
             ModelError: one row alone is too large for the memory, or the loss is no number.
 
         """
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(self.recipe.seed)
+        with seeded(self.recipe.seed, self.device):
             try:
                 return self._run_epochs(lesson, validation)
             except KeyboardInterrupt:
@@ -210,6 +210,17 @@ class FineTuning:
             with torch.no_grad():
                 for name, weight in self._trained():
                     weight.copy_(self.best_weights[name])
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw the block's random numbers from a seed, and leave the caller's as they were."""
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            torch.cuda.manual_seed(seed)
+        yield
 
 
 def _batches(pieces: list[list[int]], batch_size: int, shuffle: np.random.Generator) -> Iterator[NDArray[np.intp]]:

@@ -4,15 +4,13 @@ import contextlib
 import functools
 import hashlib
 import logging
-import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
-
+from textclassify.core.storage import CACHE_VARIABLE, cache_folder
 from textclassify.errors import ModelError
 from textclassify.models.dependencies import needs_extra
 from textclassify.models.devices import quiet_transformers
@@ -26,14 +24,6 @@ with needs_extra("torch"):
     from filelock import FileLock
 
 logger = logging.getLogger(__name__)
-
-CACHE_VARIABLE = "TEXTCLASSIFY_CACHE_DIR"
-
-
-def cache_folder() -> Path:
-    """Where unpacked models are kept: `TEXTCLASSIFY_CACHE_DIR`, else the user's cache folder."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("textclassify"))
 
 
 def unpacked(gguf_file: Path) -> Path:

@@ -67,6 +67,10 @@ class SimilarityClassifier(TextClassifier):
         self.temperature = temperature
         self.max_length = max_length
 
+    def check_model(self) -> None:
+        """Make sure that the encoder can be had, without loading it."""
+        self._source()
+
     def _fit(self, data: TrainingData) -> None:
         """Learn nothing: the schema is all that is needed."""
 

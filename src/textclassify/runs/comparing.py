@@ -84,9 +84,7 @@ def figures(data: TrainingData, answers: Answers, random_state: int) -> tuple[di
 
     Shares have Wilson's interval where every row stands for itself; all else is resampled by text and group.
     """
-    metrics = headline_metrics(
-        data.gold, answers.codes, answers.probabilities, data.multi_label, abstentions="wrong"
-    )
+    metrics = headline_metrics(data.gold, answers.codes, answers.probabilities, data.multi_label, abstentions="wrong")
     clusters, correct = data.clusters, correct_per_row(data.gold, answers.codes)
     share = "subset_accuracy" if data.multi_label else "accuracy"
     intervals = {
@@ -104,9 +102,7 @@ def figures(data: TrainingData, answers: Answers, random_state: int) -> tuple[di
     return metrics, intervals
 
 
-def compared(
-    data: TrainingData, fusion: Answers, others: Sequence[Answers], random_state: int
-) -> list[Comparison]:
+def compared(data: TrainingData, fusion: Answers, others: Sequence[Answers], random_state: int) -> list[Comparison]:
     """Return the fusion against each other system, with p values adjusted for all of them.
 
     One label per text and no repeated texts: McNemar's mid-p test. Otherwise the paired difference (in micro-F1 for
@@ -131,8 +127,8 @@ def _mcnemar(data: TrainingData, fusion: Answers, other: Answers, random_state: 
 
 
 def _resampled(data: TrainingData, fusion: Answers, other: Answers, random_state: int) -> Comparison:
-    """Return the difference with a percentile bootstrap's p value: twice the share of resamples on the other side of 0."""
-    gold = np.asarray(data.gold)
+    """Return the difference and its bootstrap p value: twice the share of resamples on the other side of 0."""
+    gold = np.asarray(data.gold, dtype=np.int64)
     drawn: list[float] = []
 
     def difference(rows: NDArray[np.int64]) -> float:
@@ -143,15 +139,13 @@ def _resampled(data: TrainingData, fusion: Answers, other: Answers, random_state
             drawn.append(float(np.mean(ours == gold[rows]) - np.mean(theirs == gold[rows])))
         return drawn[-1]
 
-    lead = bootstrap_statistic(
-        difference, len(data), data.clusters, n_resamples=N_RESAMPLES, random_state=random_state
-    )
-    below, above = np.mean(np.array(drawn) <= 0), np.mean(np.array(drawn) >= 0)
-    p = float(min(1.0, 2 * max(min(below, above), 1 / len(drawn))))
+    lead = bootstrap_statistic(difference, len(data), data.clusters, n_resamples=N_RESAMPLES, random_state=random_state)
+    below, above = float(np.mean(np.array(drawn) <= 0)), float(np.mean(np.array(drawn) >= 0))
+    p = min(1.0, 2 * max(min(below, above), 1 / len(drawn)))
     metric = "micro_f1" if data.multi_label else "accuracy"
     return Comparison(metric, lead.estimate, float(np.std(drawn)), p, p, "paired bootstrap by text")
 
 
-def _micro_f1(gold: NDArray[np.integer], codes: NDArray[np.int64]) -> float:
+def _micro_f1(gold: NDArray[np.int64], codes: NDArray[np.int64]) -> float:
     """Return `micro_f1` with missing answers as wrong, 0 where there is nothing to find and nothing was claimed."""
     return float(np.nan_to_num(micro_f1(gold, codes, abstentions="wrong")))

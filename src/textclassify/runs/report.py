@@ -6,8 +6,7 @@ import html
 import json
 import math
 import platform
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,16 +19,13 @@ from textclassify import __version__
 from textclassify.core.types import NO_LABEL
 from textclassify.ensemble.ladder import Gate, LadderReport
 from textclassify.errors import StorageError
-from textclassify.runs.evaluation import METRIC_NAMES, Evaluation, System
+from textclassify.runs.markdown import bullets, escaped, fenced, number, table
+from textclassify.runs.systems import METRIC_NAMES, Evaluation, System
 
 EVALUATION_FILE = "evaluation.json"
 REPORT_FILE = "report.md"
-SHOWN_TEXT = 160
-"""Characters of a text that the report shows."""
 SHOWN_ROWS = 12
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "transformers")
-_MARKUP = re.compile(r"([\\`*\[\]#~|$]|(?<!\w)_|_(?!\w))")
-_NUMBER = re.compile(r"(&lt;)?[-+–\d]|$")
 
 
 @dataclass(frozen=True)
@@ -97,22 +93,16 @@ def as_markdown(evaluation: Evaluation | None, facts: RunFacts, ladder: LadderRe
         blocks += ["## Labels", _per_label(evaluation), *_confusions(evaluation), *_disagreements(evaluation)]
         blocks += [*_calibration(evaluation), "## Time", _timing(evaluation, facts)]
     if facts.findings:
-        blocks += ["## About the training data", _bullets(facts.findings)]
+        blocks += ["## About the training data", bullets(facts.findings)]
     blocks += ["## How to reproduce", *_reproduction(evaluation, facts)]
     return "\n\n".join(blocks) + "\n"
-
-
-def escaped(value: object, limit: int = SHOWN_TEXT) -> str:
-    """Return a value as one line of plain text in Markdown, cut to a limit: nothing in it is markup or a link."""
-    line = " ".join(str(value).split())
-    line = "".join(character if character.isprintable() else "\ufffd" for character in line)
-    line = line if len(line) <= limit else f"{line[: limit - 1]}…"
-    return _MARKUP.sub(r"\\\1", html.escape(line, quote=False)).replace("://", ":&#47;&#47;")
 
 
 def gate_sentence(gate: Gate) -> str:
     """Return what the gate compared, and what it decided."""
     outcome = "passed" if gate.passed else "not passed, so the reference answers"
+    if gate.rung == gate.reference:
+        outcome = "no combination was better than the reference, which answers"
     return (
         f"Gate: {gate.rung} against the reference {gate.reference}: paired gain {gate.gain:+.4f} nats of log loss per "
         f"text (SE {gate.standard_error:.4f}), {gate.metric.replace('_', '-')} {gate.metric_gain:+.4f} "
@@ -138,7 +128,7 @@ def _headline(evaluation: Evaluation | None, facts: RunFacts) -> Iterator[str]:
         legend.append("★: the best single source, as the training rows told before these texts were seen.")
     yield " ".join(legend)
     if evaluation.notes:
-        yield _bullets(evaluation.notes)
+        yield bullets(evaluation.notes)
 
 
 def _systems(evaluation: Evaluation) -> str:
@@ -148,14 +138,16 @@ def _systems(evaluation: Evaluation) -> str:
     rows = []
     for system in evaluation.systems:
         name = escaped(system.name) + (" ★" if system.best_single else "")
-        rows.append([name, *(_measured(system, metric) for metric in metrics), f"{system.coverage:.1%}", *_lead(system)])
-    return _table(header, rows)
+        rows.append(
+            [name, *(_measured(system, metric) for metric in metrics), f"{system.coverage:.1%}", *_lead(system)]
+        )
+    return table(header, rows)
 
 
 def _measured(system: System, metric: str) -> str:
     value, interval = system.metrics[metric], system.intervals.get(metric)
     if interval is None or math.isnan(interval.low):
-        return _number(value)
+        return number(value)
     return f"{value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
@@ -168,27 +160,37 @@ def _lead(system: System) -> tuple[str, str]:
 
 
 def _choice(ladder: LadderReport) -> Iterator[str]:
-    yield f"Selected: **{ladder.selected}**, on {ladder.n_rows} training rows. These figures select; they are not performance."
+    yield (
+        f"Selected: **{ladder.selected}**, on {ladder.n_rows} training rows. "
+        "These figures select; they are not performance."
+    )
     if ladder.rungs:
         rows = [
             [rung.rung, f"{rung.log_loss:.4f}", f"{rung.behind_best:+.4f}", f"{rung.standard_error:.4f}"]
             for rung in ladder.rungs
         ]
-        yield _table(["combiner", "log loss", "behind the best", "SE"], rows)
+        yield table(["combiner", "log loss", "behind the best", "SE"], rows)
     if ladder.weights:
-        yield _table(["source", "weight"], [[escaped(name), f"{weight:.3f}"] for name, weight in ladder.weights.items()])
+        yield table(["source", "weight"], [[escaped(name), f"{weight:.3f}"] for name, weight in ladder.weights.items()])
     if ladder.gate is not None:
         yield gate_sentence(ladder.gate)
     if ladder.notes:
-        yield _bullets(ladder.notes)
+        yield bullets(ladder.notes)
 
 
 def _per_label(evaluation: Evaluation) -> str:
     rows = [
-        [escaped(row.label), _number(row.precision), _number(row.recall), _number(row.f1), str(row.support), str(row.predicted)]
-        for row in evaluation.per_label().itertuples()
+        [
+            escaped(row["label"]),
+            number(row["precision"]),
+            number(row["recall"]),
+            number(row["f1"]),
+            str(row["support"]),
+            str(row["predicted"]),
+        ]
+        for row in evaluation.per_label().to_dict(orient="records")
     ]
-    return _table(["label", "precision", "recall", "F1", "texts", "predicted"], rows)
+    return table(["label", "precision", "recall", "F1", "texts", "predicted"], rows)
 
 
 def confusions(evaluation: Evaluation) -> list[tuple[Any, Any, int, int]]:
@@ -198,14 +200,23 @@ def confusions(evaluation: Evaluation) -> list[tuple[Any, Any, int, int]]:
     """
     if evaluation.data.multi_label:
         return []
-    names, gold, codes = evaluation.data.schema.names, np.asarray(evaluation.data.gold), evaluation.systems[0].answers.codes
+    names, gold, codes = (
+        evaluation.data.schema.names,
+        np.asarray(evaluation.data.gold),
+        evaluation.systems[0].answers.codes,
+    )
     wrong = np.flatnonzero(gold != codes)
     pairs, first, counts = np.unique(
         np.column_stack([gold[wrong], codes[wrong]]), axis=0, return_index=True, return_counts=True
     )
     order = np.argsort(-counts, kind="stable")
     return [
-        (names[pairs[k, 0]], None if pairs[k, 1] == NO_LABEL else names[pairs[k, 1]], int(counts[k]), int(wrong[first[k]]))
+        (
+            names[pairs[k, 0]],
+            None if pairs[k, 1] == NO_LABEL else names[pairs[k, 1]],
+            int(counts[k]),
+            int(wrong[first[k]]),
+        )
         for k in order
     ]
 
@@ -215,10 +226,15 @@ def _confusions(evaluation: Evaluation) -> Iterator[str]:
     if found:
         yield "## Most frequent confusions"
         rows = [
-            [escaped(gold), "*no answer*" if answer is None else escaped(answer), str(count), escaped(evaluation.data.texts[row])]
+            [
+                escaped(gold),
+                "*no answer*" if answer is None else escaped(answer),
+                str(count),
+                escaped(evaluation.data.texts[row]),
+            ]
             for gold, answer, count, row in found[:SHOWN_ROWS]
         ]
-        yield _table(["gold", "answer", "texts", "for example"], rows)
+        yield table(["gold", "answer", "texts", "for example"], rows)
 
 
 def disagreements(evaluation: Evaluation) -> list[int]:
@@ -244,12 +260,12 @@ def _disagreements(evaluation: Evaluation) -> Iterator[str]:
         + [_answer(evaluation, system.answers.codes[row]) for system in shown]
         for row in rows[:SHOWN_ROWS]
     ]
-    yield _table(["text", "gold", *(escaped(system.name) for system in shown)], cells)
+    yield table(["text", "gold", *(escaped(system.name) for system in shown)], cells)
 
 
 def _answer(evaluation: Evaluation, code: Any) -> str:
     if np.min(code) == NO_LABEL:
-        return "–"
+        return "n/a"
     decoded = evaluation.data.schema.decode(np.asarray([code]))[0]
     return escaped(", ".join(map(str, decoded)) or "no label") if evaluation.data.multi_label else escaped(decoded)
 
@@ -261,24 +277,30 @@ def _calibration(evaluation: Evaluation) -> Iterator[str]:
         yield "Of each source on these texts, before and after what was learned on the training rows:"
         rows = [
             [escaped(system.name)]
-            + [f"{_number(system.before_calibration[name])} → {_number(system.metrics[name])}" for name in ("log_loss", "ece")]
+            + [
+                f"{number(system.before_calibration[name])} → {number(system.metrics[name])}"
+                for name in ("log_loss", "ece")
+            ]
             for system in sources
         ]
-        yield _table(["source", "log loss", "ECE"], rows)
+        yield table(["source", "log loss", "ECE"], rows)
 
 
 def _timing(evaluation: Evaluation, facts: RunFacts) -> str:
-    rows = [[f"scoring: {escaped(name)}", f"{one.seconds:.1f}", f"{one.texts_per_second:,.0f}"] for name, one in evaluation.timing.items()]
+    rows = [
+        [f"scoring: {escaped(name)}", f"{one.seconds:.1f}", f"{one.texts_per_second:,.0f}"]
+        for name, one in evaluation.timing.items()
+    ]
     rows += [[escaped(name), f"{seconds:.1f}", ""] for name, seconds in facts.seconds.items()]
-    return _table(["", "seconds", "texts/s"], rows)
+    return table(["", "seconds", "texts/s"], rows)
 
 
 def _reproduction(evaluation: Evaluation | None, facts: RunFacts) -> Iterator[str]:
     if facts.commands:
-        yield _fenced("\n".join(facts.commands), "sh")
+        yield fenced("\n".join(facts.commands), "sh")
     if facts.settings:
         yield "Settings:"
-        yield _fenced(yaml.safe_dump(dict(facts.settings), sort_keys=False, allow_unicode=True), "yaml")
+        yield fenced(yaml.safe_dump(dict(facts.settings), sort_keys=False, allow_unicode=True), "yaml")
     versions = [f"textclassify {__version__}", f"Python {platform.python_version()}", *_versions()]
     yield f"With {', '.join(versions)}, on {platform.system()} {platform.machine()}."
     if evaluation is not None:
@@ -291,23 +313,3 @@ def _versions() -> Iterator[str]:
             yield f"{package} {version(package)}"
         except PackageNotFoundError:
             continue
-
-
-def _fenced(content: str, language: str) -> str:
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", content)), default=0))
-    return f"{fence}{language}\n{content.rstrip()}\n{fence}"
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {escaped(line, 1000)}" for line in lines)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    rows = list(rows)
-    numeric = [all(_NUMBER.match(row[column]) for row in rows) for column in range(len(header))]
-    lines = [header, ["---:" if one else "---" for one in numeric], *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"

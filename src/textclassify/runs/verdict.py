@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from textclassify.runs.evaluation import System
+    from textclassify.runs.systems import System
 
 SIGNIFICANT = 0.05
 """Adjusted p value below which a difference is called significant."""
@@ -29,8 +29,9 @@ def verdict_on(
     """
     fusion = systems[0]
     by_name = {system.name: system for system in systems[1:]}
+    n_sources = len(by_name) - (without_llm in by_name)
     best = next((system for system in systems if system.best_single), None)
-    sentences = [_of_single(fusion, best, n_texts, selected)]
+    sentences = [_of_single(fusion, best, n_texts, selected, n_sources)]
     if llm_sources:
         sentences.append(_of_llm(fusion, by_name.get(without_llm), llm_sources))
     if n_texts < FEW_TEXTS:
@@ -38,18 +39,23 @@ def verdict_on(
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _of_single(fusion: System, best: System | None, n_texts: int, selected: str) -> str:
+def _of_single(fusion: System, best: System | None, n_texts: int, selected: str, n_sources: int) -> str:
     if best is None:
         return (
             "There were too few training rows to learn how to combine the sources or to say which is best: "
             "they share the weight by a fixed rule."
         )
+    if selected == "best_single" and n_sources == 1:
+        return f"There is one source, {best.name!r}, and nothing to fuse ({_metric(fusion)} on these {n_texts} texts)."
     if selected == "best_single":
         return (
             f"The fusion answers with {best.name!r} alone: on the training rows no combination was clearly better "
             f"({_metric(fusion)} on these {n_texts} texts)."
         )
-    return f"The fusion is {_compared(best)} {best.name!r} alone, its best single source, on these {n_texts} texts ({_figures(best)})."
+    return (
+        f"The fusion is {_compared(best)} {best.name!r} alone, its best single source, on these {n_texts} texts "
+        f"({_figures(best)})."
+    )
 
 
 def _of_llm(fusion: System, without: System | None, llm_sources: Sequence[str]) -> str:
@@ -62,7 +68,10 @@ def _of_llm(fusion: System, without: System | None, llm_sources: Sequence[str]) 
         return f"Asking {named} was worth it: significantly better than without ({_figures(without)})."
     if _is_significant(without):
         return f"Asking {named} did harm here: significantly worse than without ({_figures(without)})."
-    return f"Whether asking {named} is worth it does not show here: not significantly different from going without ({_figures(without)})."
+    return (
+        f"Whether asking {named} is worth it does not show here: not significantly different from going without "
+        f"({_figures(without)})."
+    )
 
 
 def _compared(other: System) -> str:

@@ -1,0 +1,340 @@
+"""`textclassify` on the command line: answers go to standard output, all else to standard error."""
+
+# ruff: noqa: FBT002, PLR0917 - flags are arguments with defaults, passed by name
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help takes no second
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from textclassify.apps.failures import PIPE_CLOSED, explained, quiet_pipe
+
+if TYPE_CHECKING:
+    from textclassify.apps.training import TrainedRun
+
+
+class _Commands(TyperGroup):
+    """Commands whose failures are one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            quiet_pipe()
+            raise typer.Exit(PIPE_CLOSED) from None
+        except (KeyboardInterrupt, Exception) as error:
+            if isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "exit_code") or ctx.params.get("debug"):
+                raise
+            lines, code = explained(error)
+            for line in lines:
+                print(line, file=sys.stderr)
+            raise typer.Exit(code) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output instead of a table.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")]
+TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column of the texts; else recognised.")]
+LabelColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label-column",
+        "--label-columns",
+        help="Column of the labels; repeat it, or separate by commas, for 0/1 columns.",
+    ),
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="textclassify")
+
+
+@app.callback()
+def _top(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and all messages.")] = False,
+) -> None:
+    """Label texts with a fusion of a fine-tuned encoder and language models, and see honestly what it is worth.
+
+    New here? `textclassify demo` shows everything on example data in a few minutes, `textclassify doctor` looks at your
+    machine, and `textclassify train DATA` takes a CSV, JSON Lines or Parquet file with a text and a label column.
+    """
+    if version:
+        from textclassify import __version__
+
+        print(f"textclassify {__version__}")
+        raise typer.Exit
+    ctx.obj = debug
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
+    seed: Seed = None,
+    as_json: Json = False,
+) -> None:
+    """Train and evaluate a real fusion on example data: no network, no key, at most a few minutes."""
+    from textclassify.apps.terminal import session
+
+    with session(debug=ctx.obj) as say:
+        from textclassify.apps.demo import DEFAULT_OUTPUT, demo_settings
+        from textclassify.apps.training import train as run_training
+
+        folder = output or DEFAULT_OUTPUT
+        settings = demo_settings(seed or 0)
+        say("customer messages in 8 labels; a fine-tuned encoder, a small local language model and two free sources")
+        run = run_training(settings, output=folder, overwrite=True, command=_typed(), say=say)
+    _show_run(run, as_json=as_json)
+
+
+@app.command()
+def init(
+    config: Annotated[Path, typer.Argument(help="Configuration to write.")] = Path("textclassify.yaml"),
+    data: Annotated[str | None, typer.Option("--data", help="Labelled texts: a file, or hf:name/split.")] = None,
+    provider: Annotated[
+        str | None, typer.Option("--llm-provider", help="local, none, openai, deepseek, gemini, ...")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take what is recognised.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a commented configuration for `train --config`, after a few questions on a terminal."""
+    from textclassify.apps import starting
+    from textclassify.apps.terminal import console
+
+    asking = sys.stdin.isatty() and not yes
+    if data is None and not asking:
+        raise typer.BadParameter("name the data with --data FILE (nobody can be asked here)", param_hint="--data")
+    data = data or str(typer.prompt("Labelled texts (CSV, JSON Lines, Parquet, hf:name/split)", err=True))
+    found = starting.recognise(data)
+    console(stderr=True).print(f"{data}: {starting.in_words(found)}", markup=False)
+    if asking and provider is None:
+        provider = typer.prompt(
+            "Language model (local, none, openai, deepseek, gemini, ...)", default="local", err=True
+        )
+    answers = starting.Answers(
+        starting.relative_to(data, config),
+        found.text_column,
+        found.label_columns,
+        found.multi_label,
+        llm_provider=starting.checked_provider(provider or "local"),
+    )
+    starting.write_new(config, starting.as_yaml(answers), overwrite=overwrite)
+    print(config)
+    console(stderr=True).print(
+        f"next: textclassify train --config {shlex.quote(str(config))}", style="cyan", markup=False
+    )
+
+
+@app.command()
+def train(
+    ctx: typer.Context,
+    data: Annotated[
+        str | None, typer.Argument(help="Labelled texts: CSV, JSON Lines, Parquet, or hf:name/split.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="YAML configuration; flags go before it.")
+    ] = None,
+    labels: Annotated[str | None, typer.Option("--labels", help="Label schema: a YAML or JSON file.")] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumns = None,
+    multi_label: Annotated[
+        bool | None,
+        typer.Option(
+            "--multi-label/--single-label", help="Whether a text may have several labels; else as the data show."
+        ),
+    ] = None,
+    test_data: Annotated[str | None, typer.Option("--test-data", help="Held-out texts; else 20% are held out.")] = None,
+    ml_model: Annotated[str | None, typer.Option("--ml-model", help="Encoder to fine-tune: a name or folder.")] = None,
+    llm_provider: Annotated[
+        str | None,
+        typer.Option("--llm-provider", help="local, none, openai, deepseek, gemini, ...; several by commas."),
+    ] = None,
+    llm_model: Annotated[str | None, typer.Option("--llm-model", help="Model of that provider.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")] = False,
+    seed: Seed = None,
+    as_json: Json = False,
+) -> None:
+    """Train a fusion, measure what it is worth, and save model and report."""
+    flags = {
+        "data": data,
+        "labels": labels,
+        "text_column": text_column,
+        "label_columns": _listed(label_column),
+        "multi_label": multi_label,
+        "test_data": test_data,
+        "ml_model": ml_model,
+        "llm_model": llm_model,
+        "random_state": seed,
+    }
+    from textclassify.apps.terminal import session
+
+    with session(debug=ctx.obj) as say:
+        from textclassify.apps.training import DEFAULT_OUTPUT, settings_of
+        from textclassify.apps.training import train as run_training
+
+        given = {name: value for name, value in flags.items() if value is not None}
+        settings = settings_of(config, given | _provider(llm_provider))
+        folder = output or Path(settings.get("output_dir") or DEFAULT_OUTPUT)
+        run = run_training(settings, output=folder, overwrite=overwrite, command=_typed(), say=say)
+    _show_run(run, as_json=as_json)
+
+
+@app.command()
+def predict(
+    ctx: typer.Context,
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    file: Annotated[str, typer.Argument(help="Texts: CSV, JSON Lines, Parquet; - reads standard input.")] = "-",
+    text_column: TextColumn = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; .csv, .jsonl or .parquet.")] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl or parquet; else by the name of --out.")
+    ] = None,
+    lines: Annotated[bool, typer.Option("--lines", help="Every line is one text.")] = False,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Add a column p_LABEL for every label.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Same as --format jsonl.")] = False,
+) -> None:
+    """Label texts: every row comes out once, in its place, with label, probability, status and source.
+
+    All columns of the input are kept. A row without an answer has an empty label, and its status says why.
+    """
+    from textclassify.apps.terminal import session
+
+    with session(debug=ctx.obj) as say:
+        from textclassify.apps import predicting
+        from textclassify.core.contract import load
+
+        chosen = predicting.format_for(out, "jsonl" if as_json else file_format)
+        if chosen == "parquet" and out is None and sys.stdout.isatty():
+            raise typer.BadParameter("Parquet is binary; name a file with --out", param_hint="--format")
+        classifier = load(model)
+        if file == "-" and sys.stdin.isatty():
+            say("reading from the terminal; end with Ctrl-D")
+        with predicting.output_stream(out) as stream:
+            n_rows, n_answered = predicting.predict_stream(
+                classifier,
+                file,
+                stream,
+                file_format=chosen,
+                text_column=text_column,
+                lines=lines,
+                probabilities=probabilities,
+            )
+        if n_answered < n_rows:
+            say(f"{n_rows - n_answered:,} of {n_rows:,} rows have no answer; their status says why")
+        if out is not None:
+            say(f"{n_rows:,} rows written to {out}")
+
+
+@app.command()
+def evaluate(
+    ctx: typer.Context,
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    file: Annotated[str, typer.Argument(help="Labelled texts: CSV, JSON Lines, Parquet, or hf:name/split.")],
+    text_column: TextColumn = None,
+    label_column: LabelColumns = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for report.md and evaluation.json.")
+    ] = None,
+    llm: Annotated[bool, typer.Option("--llm/--no-llm", help="Whether to ask language models.")] = True,
+    seed: Seed = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a trained model on labelled texts, beside each of its sources alone."""
+    from textclassify.apps.terminal import session
+
+    with session(debug=ctx.obj) as say:
+        from textclassify.apps.evaluating import evaluate_file
+
+        evaluation, report = evaluate_file(
+            model,
+            file,
+            text_column=text_column,
+            label_columns=_listed(label_column),
+            output=output,
+            llm=llm,
+            seed=seed or 0,
+            command=_typed(),
+        )
+        if report is not None:
+            say(f"report: {report}")
+    if as_json:
+        print(json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False))
+        return
+    from textclassify.apps.screens import evaluation_screen
+    from textclassify.apps.terminal import console
+
+    console().print(evaluation_screen(evaluation))
+
+
+@app.command()
+def doctor(
+    data: Annotated[str | None, typer.Option("--data", help="Texts to check as well.")] = None,
+    text_column: TextColumn = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is installed, which models and keys are found, and what to do about what is missing."""
+    from textclassify.apps.doctor import diagnose
+
+    diagnosis = diagnose(data, text_column=text_column)
+    if as_json:
+        print(json.dumps(diagnosis.to_dict(), indent=1, ensure_ascii=False))
+    else:
+        from textclassify.apps.screens import doctor_screen
+        from textclassify.apps.terminal import console
+
+        console().print(doctor_screen(diagnosis))
+    if not diagnosis.can_train:
+        raise typer.Exit(1)
+
+
+def _show_run(run: TrainedRun, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(run.to_dict(), indent=1, ensure_ascii=False))
+        return
+    from textclassify.apps.screens import run_screen
+    from textclassify.apps.terminal import console
+
+    console().print(run_screen(run))
+
+
+def _listed(values: list[str] | None) -> list[str] | None:
+    """Return repeated and comma-separated names as one list."""
+    return [name.strip() for value in values for name in value.split(",")] if values else None
+
+
+def _provider(given: str | None) -> dict[str, Any]:
+    """Return the setting that --llm-provider stands for: "none" asks no language model."""
+    if given is None:
+        return {}
+    names = [name.strip() for name in given.split(",")]
+    return {"llm_provider": None if names == ["none"] else names[0] if len(names) == 1 else names}
+
+
+def _typed() -> str:
+    """Return what the user typed."""
+    return shlex.join(["textclassify", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

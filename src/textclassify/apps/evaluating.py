@@ -1,0 +1,61 @@
+"""A saved model measured on a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from textclassify.core import dataset
+from textclassify.core.contract import load
+from textclassify.errors import DataError
+from textclassify.runs.evaluation import Evaluation, evaluate
+from textclassify.runs.report import RunFacts, write_report
+
+
+def evaluate_file(
+    model: Path,
+    file: str,
+    *,
+    text_column: str | None,
+    label_columns: Sequence[str] | None,
+    output: Path | None,
+    llm: bool,
+    seed: int,
+    command: str,
+) -> tuple[Evaluation, Path | None]:
+    """Return the evaluation of a saved model on labelled texts, and the report's path where one was asked for.
+
+    Args:
+        model: folder of the model.
+        file: labelled texts.
+        text_column: None = as in training, else recognised.
+        label_columns: None = as in training, else recognised.
+        output: folder of the report; None = none is written.
+        llm: whether to ask language models.
+        seed: of the resampling.
+        command: what was typed, for the report.
+
+    Raises:
+        DataError: the texts or labels cannot be used; the message names the file and the row.
+        StorageError: the model cannot be read, or the report not be written.
+
+    """
+    classifier = load(model)
+    config = getattr(classifier, "config_", None)
+    try:
+        data = dataset.labelled_data(
+            file,
+            schema=classifier.schema_,
+            text_column=text_column or getattr(config, "text_column", None),
+            label_columns=label_columns or getattr(config, "label_columns", None),
+            multi_label=classifier.schema_.multi_label,
+            group_column=getattr(config, "group_column", None),
+        )
+    except DataError as error:
+        raise type(error)(str(error) if file in str(error) else f"{file}: {error}") from error
+    evaluation = evaluate(classifier, data, groups=data.groups, llm=llm, random_state=seed)
+    if output is None:
+        return evaluation, None
+    facts = RunFacts(title=f"{model} on {file}", commands=[command])
+    ladder = getattr(getattr(classifier, "ensemble_", classifier), "ladder_report_", None)
+    return evaluation, write_report(output, evaluation, facts, ladder)

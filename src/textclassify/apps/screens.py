@@ -1,0 +1,148 @@
+"""What commands show on a terminal, as rich renderables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from textclassify.apps.doctor import Diagnosis
+    from textclassify.apps.training import TrainedRun
+    from textclassify.ensemble.ladder import LadderReport
+    from textclassify.runs.evaluation import Evaluation, System
+
+_MARKS = {"ok": ("✓", "green"), "info": ("·", "dim"), "warning": ("!", "yellow"), "missing": ("✗", "red")}
+
+
+def evaluation_screen(evaluation: Evaluation) -> RenderableType:
+    """Return the table of systems, what its marks mean, the notes and the verdict."""
+    legend = "95% intervals in brackets; texts without an answer count as wrong."
+    if any(system.best_single for system in evaluation.systems):
+        legend += " ★ best single source by the training rows."
+    if len(evaluation.systems) > 1:
+        legend += " lead: of the fusion over the row, p adjusted (Holm)."
+    notes = [Text(f"note: {note}") for note in evaluation.notes]
+    return Group(
+        _systems(evaluation), Text(legend, style="dim"), *notes, Text(), Text(evaluation.verdict, style="bold")
+    )
+
+
+def _systems(evaluation: Evaluation) -> Table:
+    from textclassify.runs.evaluation import METRIC_NAMES  # noqa: PLC0415 - keeps --help fast
+
+    metrics = [evaluation.headline, "macro_f1", "log_loss", "ece"]
+    partly = any(system.coverage < 1 for system in evaluation.systems)
+    title = Text(f"Measured on {len(evaluation.data):,} texts", style="bold")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("")
+    for metric in metrics:
+        table.add_column(METRIC_NAMES[metric], justify="right")
+    for name in [*(["answered"] if partly else []), *(["lead", "p"] if len(evaluation.systems) > 1 else [])]:
+        table.add_column(name, justify="right")
+    for number, system in enumerate(evaluation.systems):
+        cells = [_name(system), *(_figure(system, metric) for metric in metrics)]
+        cells += [Text(f"{system.coverage:.1%}")] if partly else []
+        cells += _lead(system) if len(evaluation.systems) > 1 else []
+        table.add_row(*cells, style="bold" if number == 0 else "")
+    return table
+
+
+def _name(system: System) -> Text:
+    return Text.assemble(system.name, (" ★" if system.best_single else "", "yellow"))
+
+
+def _figure(system: System, metric: str) -> Text:
+    value, interval = system.metrics[metric], system.intervals.get(metric)
+    figure = Text("n/a" if math.isnan(value) else f"{value:.3f}")
+    if interval is not None and metric != "log_loss" and not math.isnan(interval.low):
+        figure.append(f" [{interval.low:.2f}, {interval.high:.2f}]", style="dim")
+    return figure
+
+
+def _lead(system: System) -> list[Text]:
+    against = system.comparison
+    if against is None:
+        return [Text(), Text()]
+    p = (
+        "<.001"
+        if against.p_adjusted < 0.001
+        else f"{against.p_adjusted:.3f}".lstrip("0")
+        if against.p_adjusted < 1
+        else "1"
+    )
+    return [Text(f"{against.difference:+.3f}"), Text(p)]
+
+
+def ladder_screen(ladder: LadderReport) -> RenderableType:
+    """Return how the fusion was chosen: pool weights, rungs, the gate with its reference, gain and standard error."""
+    lines: list[RenderableType] = [
+        Text.assemble(("How the fusion was chosen", "bold"), (f"  on {ladder.n_rows:,} training rows", "dim"))
+    ]
+    lines.append(_line("combiner", ladder.selected))
+    if ladder.weights:
+        weights = "   ".join(f"{name} {weight:.2f}" for name, weight in ladder.weights.items())
+        lines.append(_line("weights", weights))
+    gate = ladder.gate
+    if gate is not None:
+        metric = gate.metric.replace("_", "-")
+        alone = gate.rung == gate.reference
+        outcome = "passed" if gate.passed else "not passed: the reference answers"
+        lines.append(_line("reference", gate.reference if alone else f"{gate.reference}, against {gate.rung}"))
+        lines.append(_line("paired gain", f"{gate.gain:+.4f} nats of log loss per text, SE {gate.standard_error:.4f}"))
+        lines.append(_line("", f"{gate.metric_gain:+.4f} {metric}, SE {gate.metric_standard_error:.4f}"))
+        lines.append(_line("gate", "no combination was better than the reference" if alone else outcome))
+    lines += [_line("note", note) for note in ladder.notes]
+    return Group(*lines)
+
+
+def _line(name: str, value: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(width=12, style="dim")
+    grid.add_column()
+    grid.add_row(name, Text(value))
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def run_screen(run: TrainedRun) -> RenderableType:
+    """Return everything that a finished training run has to say, ending with what to type next."""
+    parts: list[RenderableType] = [Text(), ladder_screen(run.classifier.ensemble_.ladder_report_), Text()]
+    if run.evaluation is not None:
+        parts += [evaluation_screen(run.evaluation), Text()]
+    else:
+        parts += [Text("No estimate of quality exists: too few labelled rows to hold any out.", style="bold"), Text()]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    grid.add_row("report", Text(str(run.report)))
+    grid.add_row("model", Text(str(run.model)))
+    grid.add_row("next", Text(run.next_command, style="cyan"))
+    return Group(*parts, grid)
+
+
+def doctor_screen(diagnosis: Diagnosis) -> RenderableType:
+    """Return the checks by topic, each with its remedy beside it."""
+    parts: list[RenderableType] = []
+    for topic in dict.fromkeys(check.topic for check in diagnosis.checks):
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column()
+        grid.add_column(min_width=14)
+        grid.add_column(overflow="fold")
+        for check in diagnosis.checks:
+            if check.topic == topic:
+                mark, style = _MARKS[check.state]
+                remedy = (f"\n→ {check.remedy}", "cyan") if check.remedy else ""
+                grid.add_row(Text(mark, style=style), Text(check.name), Text.assemble(check.found, remedy))
+        parts += [Text(topic, style="bold"), Padding(grid, (0, 0, 1, 1))]
+    return Group(*parts, Text(diagnosis.advice, style="bold"))
+
+
+def bullet_lines(lines: Iterable[str]) -> Iterator[Text]:
+    """Return each line with a mark before it."""
+    return (Text(f"· {line}") for line in lines)
