@@ -19,8 +19,9 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run() -> Run:
-    """Return what types a command: `run("train", "x.csv")`."""
+def run(folder: Path) -> Run:
+    """Return what types a command in the working folder: `run("train", "x.csv")`."""
+    assert Path.cwd() == folder
 
     def typed(*words: object, stdin: str | bytes | None = None) -> Result:
         return CliRunner().invoke(app, [str(word) for word in words], input=stdin)

@@ -24,7 +24,10 @@ BAD_DATA = {
     "missing text column": (table("number,label", [f"{row},a" for row in range(9)]), ["text"]),
     "duplicate columns": (table("text,text"), ["2 columns named 'text'", "rename"]),
     "missing label": (table(rows=[*ROWS, "a text,"]), ["row 60", "missing"]),
-    "lone 0/1 column": (table("text,spam", [f"text {row},{row % 2}" for row in range(9)]), ["only 0/1 column", "label_columns=['spam']"]),
+    "lone 0/1 column": (
+        table("text,spam", [f"text {row},{row % 2}" for row in range(9)]),
+        ["only 0/1 column", "label_columns=['spam']"],
+    ),
     "single class": (table(rows=[f"text {row},a" for row in range(60)]), ["nothing to learn", "'a'"]),
     "empty text": (table(rows=[*ROWS, "   ,a"]), ["empty text in row 60"]),
     "not UTF-8": (table(rows=[*ROWS]) + "\ncaf\xe9,a".encode("latin-1"), ["0xe9", "UTF-8"]),
@@ -73,7 +76,7 @@ def test_bad_json_lines(name: str, run, folder: Path) -> None:
         ([], ["no training data named"]),
     ],
 )
-def test_bad_words(words: list[str], wanted: list[str], run, folder: Path, monkeypatch) -> None:
+def test_bad_words(words: list[str], wanted: list[str], run, monkeypatch) -> None:
     """The nearest known name is offered; a missing key names its variable and the way without one."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     config = [] if "--config" in words else ["--config", "fast.yaml"]
@@ -99,9 +102,11 @@ def test_an_unseen_label_in_the_test_data_names_file_and_row(run, folder: Path) 
     assert_one_clear_line(result, "test.csv", "unknown label 'bilings' in row 1", "did you mean 'billing'")
 
 
-def test_an_output_folder_under_a_file_cannot_be_written(run, folder: Path) -> None:
+def test_an_output_folder_under_a_file_cannot_be_written(run) -> None:
     """As a read-only one, it is refused before anything is computed."""
-    assert_one_clear_line(run("train", "train.csv", "-c", "fast.yaml", "-o", "train.csv/out"), "cannot write to", "--output")
+    assert_one_clear_line(
+        run("train", "train.csv", "-c", "fast.yaml", "-o", "train.csv/out"), "cannot write to", "--output"
+    )
 
 
 def test_an_output_folder_in_use_is_named_with_its_lock(run, folder: Path) -> None:
@@ -144,7 +149,7 @@ def test_odd_texts_train_and_predict(run, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_a_folder_without_a_model_is_named(command: str, run, folder: Path) -> None:
+def test_a_folder_without_a_model_is_named(command: str, run) -> None:
     """The message says which folder would be right."""
     assert_one_clear_line(run(command, "nowhere", "test.csv"), "no saved classifier in 'nowhere'", "train")
 
@@ -176,7 +181,7 @@ def test_a_model_of_another_version_is_refused(run, folder: Path, model: Path) -
         (["train", "train.csv", "--seed", "x"], "--seed"),
     ],
 )
-def test_wrong_usage_exits_with_2(words: list[str], wanted: str, run, folder: Path) -> None:
+def test_wrong_usage_exits_with_2(words: list[str], wanted: str, run) -> None:
     """Scripts tell a typing error from a failed run."""
     result = run(*words)
 
@@ -184,7 +189,7 @@ def test_wrong_usage_exits_with_2(words: list[str], wanted: str, run, folder: Pa
     assert wanted.lower() in result.stderr.lower()
 
 
-def test_the_unforeseen_is_one_line_with_a_hint(run, folder: Path, monkeypatch) -> None:
+def test_the_unforeseen_is_one_line_with_a_hint(run, monkeypatch) -> None:
     """Even a defect of ours is no wall of text; --debug shows it."""
 
     def broken(*_: object, **__: object) -> None:

@@ -38,7 +38,7 @@ def test_without_test_data_a_fifth_is_held_out_and_said(run, folder: Path) -> No
     assert "12 of 60 rows held out" in (folder / "out" / "report.md").read_text()
 
 
-def test_given_test_data_are_what_is_measured_on(run, folder: Path) -> None:
+def test_given_test_data_are_what_is_measured_on(run) -> None:
     """All of the training rows are learned from then."""
     result = run("train", "train.csv", "-c", "fast.yaml", "-o", "out", "--test-data", "test.csv", "--json")
 
@@ -47,7 +47,7 @@ def test_given_test_data_are_what_is_measured_on(run, folder: Path) -> None:
     assert found["evaluation"]["texts"] == 24
 
 
-def test_json_has_everything_the_screen_shows(run, folder: Path) -> None:
+def test_json_has_everything_the_screen_shows(run) -> None:
     """Scripts should not have to parse tables."""
     result = run("train", "train.csv", "-c", "fast.yaml", "-o", "out", "--json")
 
@@ -113,7 +113,7 @@ def test_findings_about_the_data_are_said_before_training(run, folder: Path) -> 
     assert "1 row repeats" in (folder / "out" / "report.md").read_text()
 
 
-def test_overlap_of_training_and_test_is_said_and_reported(run, folder: Path) -> None:
+def test_overlap_of_training_and_test_is_said_and_reported(run) -> None:
     """Such figures are too good."""
     result = run("train", "train.csv", "-c", "fast.yaml", "-o", "out", "--test-data", "train.csv")
 
@@ -124,14 +124,19 @@ def test_overlap_of_training_and_test_is_said_and_reported(run, folder: Path) ->
 def test_multi_label_columns_train(run, folder: Path) -> None:
     """0/1 columns are recognised without a flag."""
     lines = ["text,billing,delivery"]
-    lines += [f"{'invoice' if row % 2 else ''} {'parcel' if row % 3 else ''} no {row},{row % 2},{int(row % 3 > 0)}" for row in range(60)]
+    lines += [
+        f"{'invoice' if row % 2 else ''} {'parcel' if row % 3 else ''} no {row},{row % 2},{int(row % 3 > 0)}"
+        for row in range(60)
+    ]
     (folder / "several.csv").write_text("\n".join(lines))
 
     result = run("train", "several.csv", "-c", "fast.yaml", "-o", "out", "--json")
 
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["evaluation"]["multi_label"]
-    assert textclassify.load(folder / "out" / "model").predict(["invoice parcel"]).predictions == [["billing", "delivery"]]
+    assert textclassify.load(folder / "out" / "model").predict(["invoice parcel"]).predictions == [
+        ["billing", "delivery"]
+    ]
 
 
 def test_ctrl_c_says_what_was_kept_and_leaves_no_half_model(run, folder: Path, monkeypatch) -> None:

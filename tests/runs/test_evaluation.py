@@ -72,7 +72,7 @@ def test_the_fusion_row_is_what_predict_answers(fusion: FusionEnsemble) -> None:
 
 def test_the_row_without_llm_never_uses_its_scores(fusion: FusionEnsemble) -> None:
     """Else the comparison would hide what the language model buys."""
-    free = {name: one for name, one in fusion.source_scores(TEST, ["good", "other"]).items()}
+    free = fusion.source_scores(TEST, ["good", "other"])
     expected = fusion.fusion_.predict(free).probabilities
 
     np.testing.assert_array_equal(evaluate(fusion, TEST, TEST_GOLD)[WITHOUT_LLM].answers.probabilities, expected)
@@ -201,8 +201,14 @@ def test_multi_label_compares_micro_f1_by_paired_bootstrap() -> None:
     rng = np.random.default_rng(0)
     texts = [f"text {row}" for row in range(160)]
     gold = rng.integers(0, 2, (160, 2))
-    noisy = {text: np.clip(np.abs(row - 0.25 - 0.7 * (rng.random(2) < 0.2)), 0, 1) for text, row in zip(texts, gold, strict=True)}
-    vague = {text: np.clip(np.abs(row - 0.3 - 0.5 * (rng.random(2) < 0.4)), 0, 1) for text, row in zip(texts, gold, strict=True)}
+    noisy = {
+        text: np.clip(np.abs(row - 0.25 - 0.7 * (rng.random(2) < 0.2)), 0, 1)
+        for text, row in zip(texts, gold, strict=True)
+    }
+    vague = {
+        text: np.clip(np.abs(row - 0.3 - 0.5 * (rng.random(2) < 0.4)), 0, 1)
+        for text, row in zip(texts, gold, strict=True)
+    }
     labels = {"labels": ["a", "b"], "multi_label": True}
     sources = {name: FixedClassifier(one, labels=labels) for name, one in {"noisy": noisy, "vague": vague}.items()}
     fitted = FusionEnsemble(sources, labels).fit(texts[:80], gold[:80])

@@ -25,7 +25,9 @@ def fusion() -> FusionEnsemble:
     answers = {}
     for name in ("one", "two"):
         right = rng.random(60) < 0.8
-        answers[name] = {text: [0.8, 0.2] if (row % 2 == 0) == right[row] else [0.2, 0.8] for row, text in enumerate(texts)}
+        answers[name] = {
+            text: [0.8, 0.2] if (row % 2 == 0) == right[row] else [0.2, 0.8] for row, text in enumerate(texts)
+        }
     sources = {name: FixedClassifier(one, labels=LABELS) for name, one in answers.items()}
     return FusionEnsemble(sources).fit(texts, [LABELS[row % 2] for row in range(60)])
 
@@ -45,7 +47,7 @@ def test_both_files_are_written(tmp_path: Path, fusion: FusionEnsemble, evaluati
 
 
 def test_the_report_has_everything_a_reader_needs(fusion: FusionEnsemble, evaluation: Evaluation) -> None:
-    """Headline, choice with gate, labels, confusions, disagreements, calibration, findings and the way to do it again."""
+    """Headline, choice, labels, confusions, disagreements, calibration, findings, and the way to do it again."""
     facts = RunFacts(findings=["1 row repeats"], settings={"random_state": 7}, commands=["textclassify train x.csv"])
 
     written = as_markdown(evaluation, facts, fusion.ladder_report_)
@@ -114,5 +116,5 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, evaluation: Ev
     """The message says which, and what to do."""
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(StorageError, match="file' *: .*name a folder|cannot write the report"):
+    with pytest.raises(StorageError, match=r"cannot write the report to .*name a folder"):
         write_report(tmp_path / "file", evaluation)

@@ -60,6 +60,14 @@ LabelColumns = Annotated[
 ]
 
 
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer passes it so
+    if asked:
+        from textclassify import __version__
+
+        print(f"textclassify {__version__}")
+        raise typer.Exit
+
+
 def main() -> None:
     """Run the command line."""
     app(prog_name="textclassify")
@@ -68,7 +76,9 @@ def main() -> None:
 @app.callback()
 def _top(
     ctx: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and all messages.")] = False,
 ) -> None:
     """Label texts with a fusion of a fine-tuned encoder and language models, and see honestly what it is worth.
@@ -76,11 +86,7 @@ def _top(
     New here? `textclassify demo` shows everything on example data in a few minutes, `textclassify doctor` looks at your
     machine, and `textclassify train DATA` takes a CSV, JSON Lines or Parquet file with a text and a label column.
     """
-    if version:
-        from textclassify import __version__
-
-        print(f"textclassify {__version__}")
-        raise typer.Exit
+    del version  # its callback has answered
     ctx.obj = debug
 
 

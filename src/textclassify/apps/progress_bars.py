@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -46,6 +48,7 @@ class ProgressBars:
             refresh_per_second=8,
         )
         self._stages: dict[str, TaskID] = {}
+        self._moving = Stage()
         self._listening = listening(self.show)
 
     def show(self, task: str, done: int, total: int) -> None:
@@ -54,10 +57,8 @@ class ProgressBars:
         if stage not in self._stages:
             self._begin(stage)
         if self._live:
-            share, detail = share_of(parts, done, total), ", ".join(parts)
-            bar = self._stages[stage]
-            before = next(one.completed for one in self._bars.tasks if one.id == bar)
-            self._bars.update(bar, completed=max(share, before), detail=detail if share < 1 else "")
+            share = self._moving.moved(parts, done, total, monotonic())
+            self._bars.update(self._stages[stage], completed=share, detail=", ".join(parts))
 
     def _begin(self, stage: str) -> None:
         if not self._live:
@@ -65,6 +66,7 @@ class ProgressBars:
             self.console.print(f"{stage} ...", markup=False)
             return
         self._finish()
+        self._moving = Stage()
         self._stages[stage] = self._bars.add_task(f"{stage:<12}", total=1.0, detail="")
 
     def _finish(self) -> None:
@@ -87,15 +89,52 @@ class ProgressBars:
             self._bars.stop()
 
 
-def share_of(parts: list[str], done: int, total: int) -> float:
-    """Return the share of a stage that is done, 0 to 1: each "2 of 5" among its parts narrows where it stands."""
+@dataclass
+class Stage:
+    """How far a stage is, guessed from what it reports.
+
+    A stage does its units ("model 2 of 5") one after the other, and in each unit some steps. How long the steps take is
+    known from the unit before; in the first one each new step is taken for half of what is left.
+    """
+
+    units: list[str] = field(default_factory=list)
+    step: str = ""
+    done: int = 0
+    share: float = 0.0
+    _began: float = 0.0
+    _spent: list[float] = field(default_factory=list)
+    _expected: list[float] = field(default_factory=list)
+
+    def moved(self, parts: list[str], done: int, total: int, now: float) -> float:
+        """Return the share that is done, 0 to 1, after a report; it never falls."""
+        units, step = [part for part in parts if _PART.search(part)], parts[-1] if parts else ""
+        if units != self.units:
+            self._expected = [*self._spent, now - self._began] if self.step else []
+            self._spent, self._began = [], now
+        elif step != self.step or done < self.done:
+            self._spent.append(now - self._began)
+            self._began = now
+        self.units, self.step, self.done = units, step, done
+        start, width = window_of(units)
+        self.share = max(self.share, start + width * self._within_unit(done / total if total else 1.0))
+        return self.share
+
+    def _within_unit(self, of_step: float) -> float:
+        number, known = len(self._spent), self._expected
+        if number < len(known) and sum(known) > 0:
+            return (sum(known[:number]) + of_step * known[number]) / sum(known)
+        return 1 - 0.5**number * (1 - 0.5 * of_step)
+
+
+def window_of(units: list[str]) -> tuple[float, float]:
+    """Return where in a stage nested units stand: start and width, each in 0 to 1."""
     start, width = 0.0, 1.0
-    for part in parts:
-        found = _PART.search(part)
+    for unit in units:
+        found = _PART.search(unit)
         if found and int(found[2]) > 0:
-            start += width * (int(found[1]) - 1) / int(found[2])
             width /= int(found[2])
-    return min(1.0, start + width * (done / total if total else 1.0))
+            start += width * (int(found[1]) - 1)
+    return start, width
 
 
 class _TimeLeft(ProgressColumn):

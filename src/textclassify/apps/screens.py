@@ -15,7 +15,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from textclassify.apps.doctor import Diagnosis
     from textclassify.apps.training import TrainedRun
-    from textclassify.ensemble.ladder import LadderReport
+    from textclassify.ensemble.ladder_report import LadderReport
     from textclassify.runs.evaluation import Evaluation, System
 
 _MARKS = {"ok": ("✓", "green"), "info": ("·", "dim"), "warning": ("!", "yellow"), "missing": ("✗", "red")}
@@ -86,6 +86,9 @@ def ladder_screen(ladder: LadderReport) -> RenderableType:
         Text.assemble(("How the fusion was chosen", "bold"), (f"  on {ladder.n_rows:,} training rows", "dim"))
     ]
     lines.append(_line("combiner", ladder.selected))
+    for number, rung in enumerate(ladder.rungs):
+        behind = "the best" if not rung.behind_best else f"{rung.behind_best:.4f} behind, SE {rung.standard_error:.4f}"
+        lines.append(_line("" if number else "compared", f"{rung.rung:<15} log loss {rung.log_loss:.4f}  {behind}"))
     if ladder.weights:
         weights = "   ".join(f"{name} {weight:.2f}" for name, weight in ladder.weights.items())
         lines.append(_line("weights", weights))

@@ -104,7 +104,7 @@ similarity: true                    # likeness of text and label description: fr
 # ml_lr: 5.0e-5
 # max_length: 256                   # tokens of a text that the encoder reads
 # fusion_rows: 500                  # training rows that the language model is asked about
-combiner: auto                      # auto = what the data support, checked against simpler ways; mlp = always the network
+combiner: auto                      # auto = what the data support, checked against simpler ways; mlp = the network
 random_state: {answers.random_state}
 
 # --- output -------------------------------------------------------------------------------------------------------

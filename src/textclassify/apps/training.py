@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ CONFIG_FILE = "config.yaml"
 FEWEST_TO_SPLIT = 50
 """Rows below which none is held out: a test on fewer than ten texts tells nothing."""
 _LOCK = ".textclassify.lock"
+_TYPEABLE = re.compile(r"[A-Za-z][A-Za-z0-9 ,.?]{14,70}")
 _OURS = {MODEL_FOLDER, REPORT_FILE, EVALUATION_FILE, CONFIG_FILE}
 
 
@@ -58,7 +60,8 @@ class TrainedRun:
     @property
     def next_command(self) -> str:
         """What to type next."""
-        return f'echo "{_example(self.classifier)}" | textclassify predict {shlex.quote(str(self.model))} - --lines'
+        example = shlex.quote(_example(self.evaluation))
+        return f"echo {example} | textclassify predict {shlex.quote(str(self.model))} - --lines"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run as plain JSON values."""
@@ -77,8 +80,10 @@ class TrainedRun:
         }
 
 
-def _example(classifier: AutoFusionClassifier) -> str:
-    return f"A text to sort into {len(classifier.classes_)} labels"
+def _example(evaluation: Evaluation | None) -> str:
+    """Return a short held-out text that is easy to type, else any."""
+    texts = [] if evaluation is None else [text for text in evaluation.data.texts if _TYPEABLE.fullmatch(text)]
+    return min(texts, key=len, default="Write a text here.")
 
 
 def settings_of(config_file: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:

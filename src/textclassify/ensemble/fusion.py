@@ -17,7 +17,7 @@ from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.progress import doing
 from textclassify.core.scores import IN_SAMPLE, Scores, Status
 from textclassify.core.types import ClassificationResult, TrainingData
-from textclassify.ensemble.ladder import LadderReport
+from textclassify.ensemble.ladder_report import LadderReport
 from textclassify.ensemble.out_of_fold import FoldAverage, held_out_folds
 from textclassify.ensemble.rows import complete
 from textclassify.ensemble.score_fusion import ScoreFusion

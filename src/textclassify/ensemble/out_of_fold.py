@@ -111,9 +111,7 @@ class FoldAverage(TextClassifier):
         cost = np.sum([one.cost for one in scores], axis=0)
         first = scores[0]
         note = f"mean of {len(scores)} models"
-        return replace(
-            first, values=values.astype(np.float32), scale=scale, status=status, cost=cost, calibration=note
-        )
+        return replace(first, values=values.astype(np.float32), scale=scale, status=status, cost=cost, calibration=note)
 
     def _write(self, folder: Path) -> dict[str, Any]:
         for number, member in enumerate(self.members_):

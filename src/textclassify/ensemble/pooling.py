@@ -100,12 +100,13 @@ class PriorPool(LogLinearPool):
 class VectorScalingPool(Combiner):
     """A weight per source and label and a bias per label, shrunk to the log-linear pool.
 
-    Minimises the log loss summed over rows + `l2` * (sum (weight - pooled weight)^2 + sum bias^2); convex.
+    Minimises the log loss summed over rows + `l2` * sum (weight - pooled weight)^2 + sum bias^2; convex. Evidence spans
+    several nats, so weights need a firmer hold than biases.
     """
 
     rung: ClassVar[str] = "vector_scaling"
     min_rows: ClassVar[int] = 60
-    l2: ClassVar[float] = 2.0
+    l2: ClassVar[float] = 20.0
     weights_: Floats
     biases_: Floats
 
@@ -115,6 +116,7 @@ class VectorScalingPool(Combiner):
         stacked = stacked * (shared > 0)[:, None, None]  # what the pool leaves out stays out
         shape = (len(self.names), stacked.shape[2])
         prior = np.concatenate([np.repeat(shared, shape[1]), np.zeros(shape[1])])
+        strength = np.concatenate([np.full(shape[0] * shape[1], self.l2), np.ones(shape[1])])
 
         def objective(parameters: Floats) -> tuple[float, Floats]:
             weights, biases = parameters[: -shape[1]].reshape(shape), parameters[-shape[1] :]
@@ -122,8 +124,8 @@ class VectorScalingPool(Combiner):
             loss, residual = loss_and_residual(logits, targets, rows.weight, multi_label=self.multi_label)
             by_weight = np.einsum("snk,nk->sk", stacked, residual).ravel()
             away = parameters - prior
-            gradient = np.concatenate([by_weight, residual.sum(axis=0)]) + 2 * self.l2 * away
-            return loss + self.l2 * float(away @ away), gradient
+            gradient = np.concatenate([by_weight, residual.sum(axis=0)]) + 2 * strength * away
+            return loss + float(strength @ away**2), gradient
 
         found = _minimised(objective, prior, n_bounded=shape[0] * shape[1])
         self.weights_ = found[: -shape[1]].reshape(shape) * (shared > 0)[:, None]

@@ -15,7 +15,8 @@ from textclassify.core.scores import Method, Scale, Scores, Status, check_same_l
 from textclassify.core.storage import new_folder, read_manifest, write_manifest
 from textclassify.core.texts import did_you_mean, listed
 from textclassify.core.types import ClassificationResult, decide
-from textclassify.ensemble.ladder import Ladder, LadderReport, RungFactory
+from textclassify.ensemble.ladder import Ladder, RungFactory
+from textclassify.ensemble.ladder_report import LadderReport
 from textclassify.ensemble.pooling import LogLinearPool, VectorScalingPool
 from textclassify.ensemble.readings import Floats
 from textclassify.ensemble.rows import aligned, asks_llm, complete, fusion_rows

@@ -13,7 +13,8 @@ import numpy as np
 from textclassify.core.scores import Scale, Scores
 from textclassify.core.storage import read_arrays, write_arrays
 from textclassify.ensemble.combiners import Combiner
-from textclassify.ensemble.ladder import Gate, Ladder, LadderReport, RungReport
+from textclassify.ensemble.ladder import Ladder
+from textclassify.ensemble.ladder_report import Gate, LadderReport, RungReport
 from textclassify.ensemble.rows import FusionRows
 from textclassify.errors import StorageError
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +19,7 @@ from textclassify.core.scores import Method, Scale, Status
 from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import Chat, ChatFailure, ChatReply, ChatRequest
 from textclassify.llm.elicitation import parse_label, parse_labels
-from textclassify.llm.prompts import Demonstration, Prompt, choice_prompt, yes_no_prompt
+from textclassify.llm.prompts import Demonstration, Prompt, choice_prompt, statement_prompt, yes_no_prompt
 from textclassify.llm.runner import Outcome, Progress, ask_all
 
 if TYPE_CHECKING:
@@ -46,30 +47,28 @@ class Elicitation(Protocol):
 
 @dataclass(frozen=True)
 class Likelihoods:
-    """Exact log P(label, end of turn | prompt) of an in-process model; multi-label: log-odds of yes against no.
+    """Exact log P(answer, end of turn | prompt) of an in-process model; multi-label: log-odds of yes against no.
 
     Args:
         scorer: the model.
         cache: where likelihoods are kept; None = nowhere.
-        answer_with: whether labels are answered by "name" or by "code".
+        list_labels: whether the prompt shows the labels with their descriptions, which confuses small models.
 
     """
 
     scorer: LocalScorer
     cache: ResponseCache | None = None
-    answer_with: str = "name"
+    list_labels: bool = False
 
     def ask(self, texts: Sequence[str], schema: LabelSchema, demonstrations: Sequence[Demonstration]) -> Answers:
-        """Return the log-likelihood of every label for every text."""
+        """Return the log-likelihood of every label for every text; a text is never shown beside itself."""
         if not schema.multi_label:
-            prompt = choice_prompt(schema, demonstrations, answer_with=self.answer_with)
-            answers = prompt.codes if self.answer_with == "code" else prompt.names
-            values = self._likelihoods(prompt, answers, texts, "texts")
-            return self._answers(values, Scale.LOG_LIKELIHOOD)
+            asked = functools.partial(statement_prompt, schema, list_labels=self.list_labels)
+            return self._answers(self._likelihoods(asked, texts, demonstrations, "texts"), Scale.LOG_LIKELIHOOD)
         odds = np.empty((len(texts), len(schema)))
         for k, name in enumerate(schema.names):
-            prompt = yes_no_prompt(schema, name, demonstrations)
-            both = self._likelihoods(prompt, prompt.codes, texts, f"texts, label {k + 1} of {len(schema)}")
+            asked = functools.partial(yes_no_prompt, schema, name)
+            both = self._likelihoods(asked, texts, demonstrations, f"texts, label {k + 1} of {len(schema)}")
             odds[:, k] = both[:, 0] - both[:, 1]
         return self._answers(odds, Scale.LOG_ODDS)
 
@@ -79,26 +78,40 @@ class Likelihoods:
         return Answers(values, np.where(broken, Status.FAILED, Status.OK).astype(np.uint8), scale, Method.LIKELIHOOD)
 
     def _likelihoods(
-        self, prompt: Prompt, answers: Sequence[str], texts: Sequence[str], task: str
+        self,
+        asked: Callable[[Sequence[Demonstration]], Prompt],
+        texts: Sequence[str],
+        demonstrations: Sequence[Demonstration],
+        task: str,
     ) -> NDArray[np.float64]:
-        keys = [self._key(prompt, answers, text) for text in texts]
-        known = {} if self.cache is None else self.cache.get_many(list(dict.fromkeys(keys)))
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        found = {key: np.array(reply["log_likelihoods"]) for key, reply in known.items()}
+        """Return the log-likelihood of each answer for each text, (n, answers)."""
+        found: dict[str, NDArray[np.float64]] = {}
+        # Prompts that begin alike are read together, so the few texts that are themselves examples come apart.
+        for shown, together in _by_shown(texts, demonstrations):
+            found |= self._of_one_prompt(asked(shown), together, task)
+        width = len(asked(demonstrations).answers)
+        return np.array([found[text] for text in texts]).reshape(len(texts), width)
+
+    def _of_one_prompt(self, prompt: Prompt, texts: Sequence[str], task: str) -> dict[str, NDArray[np.float64]]:
+        keys = {text: self._key(prompt, text) for text in texts}
+        known = {} if self.cache is None else self.cache.get_many(list(keys.values()))
+        found = {text: np.array(known[key]["log_likelihoods"]) for text, key in keys.items() if key in known}
+        missing = [text for text in keys if text not in found]
         if missing:
             scored = self.scorer.log_likelihoods(
                 prompt.messages,
-                list(missing.values()),
-                answers,
+                missing,
+                prompt.answers,
                 show_progress=lambda done, total: report(task, done, total),
             )
             if scored.truncated.any():
                 logger.warning(
                     "%d of %d texts did not fit into the prompt and were cut", scored.truncated.sum(), len(missing)
                 )
-            found |= dict(zip(missing, scored.values.astype(np.float64), strict=True))
-            self._keep({key: found[key] for key in missing})
-        return np.array([found[key] for key in keys]).reshape(len(texts), len(answers))
+            values = scored.values.astype(np.float64)
+            self._keep({keys[text]: row for text, row in zip(missing, values, strict=True)})
+            found |= dict(zip(missing, values, strict=True))
+        return found
 
     def _keep(self, found: dict[str, NDArray[np.float64]]) -> None:
         if self.cache is not None:
@@ -106,9 +119,9 @@ class Likelihoods:
                 self.cache.put(key, {"log_likelihoods": values.tolist()})
             self.cache.flush()
 
-    def _key(self, prompt: Prompt, answers: Sequence[str], text: str) -> str:
+    def _key(self, prompt: Prompt, text: str) -> str:
         turns = [(message.role, message.content) for message in prompt.messages]
-        whole = [self.scorer.identity, turns, list(answers), text]
+        whole = [self.scorer.identity, turns, prompt.answers, text]
         return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
@@ -133,9 +146,13 @@ class HardLabels:
 
     def ask(self, texts: Sequence[str], schema: LabelSchema, demonstrations: Sequence[Demonstration]) -> Answers:
         """Return one vote per text."""
-        prompt = choice_prompt(schema, demonstrations)
+        prompts: dict[str, Prompt] = {}
+        for shown, together in _by_shown(texts, demonstrations):
+            prompts |= dict.fromkeys(together, choice_prompt(schema, shown))
         requests = [
-            ChatRequest(self.chat.model, prompt.about(text), temperature=self.temperature, max_tokens=self.max_tokens)
+            ChatRequest(
+                self.chat.model, prompts[text].about(text), temperature=self.temperature, max_tokens=self.max_tokens
+            )
             for text in texts
         ]
         outcomes = ask_all(
@@ -143,11 +160,23 @@ class HardLabels:
         )
         values, status = np.full((len(texts), len(schema)), np.nan), np.empty(len(texts), dtype=np.uint8)
         for row, outcome in enumerate(outcomes):
-            status[row], labels = _read(outcome, prompt, multi_label=schema.multi_label)
+            status[row], labels = _read(outcome, prompts[texts[row]], multi_label=schema.multi_label)
             if labels is not None:
                 values[row] = 0.0
                 values[row, list(labels)] = 1.0
         return Answers(values, status, Scale.VOTE_SHARE, Method.HARD)
+
+
+def _by_shown(
+    texts: Sequence[str], demonstrations: Sequence[Demonstration]
+) -> Iterator[tuple[list[Demonstration], list[str]]]:
+    """Yield distinct texts with the examples that they may be shown beside: all of them but themselves."""
+    examples = {example.text.strip() for example in demonstrations}
+    distinct = list(dict.fromkeys(texts))
+    yield list(demonstrations), [text for text in distinct if text.strip() not in examples]
+    for text in distinct:
+        if text.strip() in examples:
+            yield [example for example in demonstrations if example.text.strip() != text.strip()], [text]
 
 
 def _show_progress(progress: Progress) -> None:

@@ -14,10 +14,8 @@ from typing import Any, Protocol
 import jinja2
 
 from textclassify.errors import ConfigError, ModelError
+from textclassify.llm.prompts import TEXT_SLOT
 from textclassify.models.loading import encodable
-
-# Stands for the text to be labelled while a prompt is built; private characters that no text needs.
-TEXT_SLOT = "\ue0f1text\ue0f2"
 
 _MARKER = "@@MESSAGE-{}@@"
 _MARKERS = re.compile(r"@@MESSAGE-(\d+)@@")

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from textclassify.errors import ConfigError
 from textclassify.llm.answer_scores import ShowProgress, score_answers
-from textclassify.llm.chat_tokens import TEXT_SLOT, ChatTokenizer, PromptTokens, Turn
+from textclassify.llm.chat_tokens import ChatTokenizer, PromptTokens, Turn
+from textclassify.llm.prompts import TEXT_SLOT
 from textclassify.models.dependencies import needs_extra
 from textclassify.models.loading import load_causal_lm, usable_length
 from textclassify.models.sources import ModelSource, resolve

@@ -181,7 +181,7 @@ def _best_single(ensemble: FusionEnsemble) -> str | None:
 
 
 def _before_calibration(data: TrainingData, scores: Scores) -> dict[str, float]:
-    raw = np.where(scores.mask.all(axis=1)[:, None], scores.probabilities, np.nan)
+    raw = np.where(complete(scores)[:, None], scores.probabilities, np.nan)
     return {
         "log_loss": log_loss(data.gold, raw, abstentions="wrong"),
         "ece": ece(data.gold, raw, abstentions="wrong"),
@@ -208,6 +208,6 @@ def _overlap(data: TrainingData, seen: NDArray[np.uint64], first: System) -> lis
     correct = correct_per_row(data.gold, first.answers.codes)
     row = int(np.flatnonzero(shared)[0])
     text = data.texts[row] if len(data.texts[row]) <= 50 else f"{data.texts[row][:47]}..."
-    rest = "" if shared.all() else f"; without them {first.name} gets {np.mean(correct[~shared]):.3f} right"
+    rest = "" if shared.all() else f"; without them {first.name} gets {np.average(correct, weights=~shared):.3f} right"
     found = f"{int(shared.sum())} of {len(data)} test texts are training texts too, e.g. row {row}: {text!r}"
     return [f"{found}; figures on them are too good{rest}"]

@@ -17,7 +17,7 @@ import yaml
 
 from textclassify import __version__
 from textclassify.core.types import NO_LABEL
-from textclassify.ensemble.ladder import Gate, LadderReport
+from textclassify.ensemble.ladder_report import Gate, LadderReport
 from textclassify.errors import StorageError
 from textclassify.runs.markdown import bullets, escaped, fenced, number, table
 from textclassify.runs.systems import METRIC_NAMES, Evaluation, System
