@@ -82,7 +82,7 @@ def imports_of(path):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in names:
             parts = name.split(".")
-            if parts[0] == "textclassify" and parts[1] != "__version__":
+            if len(parts) > 1 and parts[0] == "textclassify" and parts[1] != "__version__":
                 yield parts[1], node in tree.body
 
 

@@ -152,7 +152,7 @@ def test_the_demo_runs_to_the_end(run) -> None:
 
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
-    assert set(found["weights"]) == {"encoder", "linear", "llm", "similarity"}
+    assert set(found["pool_weights"]) == {"encoder", "linear", "llm", "similarity"}
     assert found["gate"]["reference"]
 
 

@@ -226,7 +226,7 @@ def predict(
     """
     from textclassify.apps.terminal import session
 
-    with session(debug=ctx.obj) as say:
+    with session(debug=ctx.obj, bars=out is not None or not sys.stdout.isatty()) as say:
         from textclassify.apps import predicting
         from textclassify.core.contract import load
 
@@ -318,10 +318,11 @@ def _show_run(run: TrainedRun, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(run.to_dict(), indent=1, ensure_ascii=False))
         return
-    from textclassify.apps.screens import run_screen
+    from textclassify.apps.screens import next_line, run_screen
     from textclassify.apps.terminal import console
 
     console().print(run_screen(run))
+    console().print(next_line(run.next_command), soft_wrap=True)
 
 
 def _listed(values: list[str] | None) -> list[str] | None:

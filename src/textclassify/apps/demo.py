@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import textclassify
 from textclassify.errors import DataError
 
 EXAMPLE = "customer_messages"
@@ -19,7 +19,7 @@ def example_folder() -> Path:
         DataError: it is in neither place.
 
     """
-    package = Path(textclassify.__file__).parent
+    package = Path(str(files("textclassify")))
     for folder in (package / "examples" / EXAMPLE, package.parents[1] / "examples" / EXAMPLE):
         if (folder / "train.csv").is_file():
             return folder

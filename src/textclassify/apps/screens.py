@@ -89,18 +89,16 @@ def ladder_screen(ladder: LadderReport) -> RenderableType:
     for number, rung in enumerate(ladder.rungs):
         behind = "the best" if not rung.behind_best else f"{rung.behind_best:.4f} behind, SE {rung.standard_error:.4f}"
         lines.append(_line("" if number else "compared", f"{rung.rung:<15} log loss {rung.log_loss:.4f}  {behind}"))
-    if ladder.weights:
-        weights = "   ".join(f"{name} {weight:.2f}" for name, weight in ladder.weights.items())
-        lines.append(_line("weights", weights))
+    for what, weights in (("pool weights", ladder.pool_weights), ("deployed", ladder.weights)):
+        if weights and (what != "deployed" or weights != ladder.pool_weights):
+            lines.append(_line(what, "   ".join(f"{name} {weight:.2f}" for name, weight in weights.items())))
     gate = ladder.gate
     if gate is not None:
         metric = gate.metric.replace("_", "-")
-        alone = gate.rung == gate.reference
-        outcome = "passed" if gate.passed else "not passed: the reference answers"
-        lines.append(_line("reference", gate.reference if alone else f"{gate.reference}, against {gate.rung}"))
+        lines.append(_line("reference", f"{gate.reference}, against {gate.rung}"))
         lines.append(_line("paired gain", f"{gate.gain:+.4f} nats of log loss per text, SE {gate.standard_error:.4f}"))
         lines.append(_line("", f"{gate.metric_gain:+.4f} {metric}, SE {gate.metric_standard_error:.4f}"))
-        lines.append(_line("gate", "no combination was better than the reference" if alone else outcome))
+        lines.append(_line("gate", gate.outcome))
     lines += [_line("note", note) for note in ladder.notes]
     return Group(*lines)
 
@@ -114,7 +112,7 @@ def _line(name: str, value: str) -> RenderableType:
 
 
 def run_screen(run: TrainedRun) -> RenderableType:
-    """Return everything that a finished training run has to say, ending with what to type next."""
+    """Return everything that a finished training run has to say, up to where its files are."""
     parts: list[RenderableType] = [Text(), ladder_screen(run.classifier.ensemble_.ladder_report_), Text()]
     if run.evaluation is not None:
         parts += [evaluation_screen(run.evaluation), Text()]
@@ -125,8 +123,12 @@ def run_screen(run: TrainedRun) -> RenderableType:
     grid.add_column(overflow="fold")
     grid.add_row("report", Text(str(run.report)))
     grid.add_row("model", Text(str(run.model)))
-    grid.add_row("next", Text(run.next_command, style="cyan"))
     return Group(*parts, grid)
+
+
+def next_line(command: str) -> Text:
+    """Return the last line of a run; print it with `soft_wrap`, so that it can be copied."""
+    return Text.assemble(("next    ", "dim"), (command, "cyan"))
 
 
 def doctor_screen(diagnosis: Diagnosis) -> RenderableType:

@@ -80,34 +80,52 @@ def as_yaml(answers: Answers) -> str:
     """Return a commented configuration that `textclassify train --config` takes."""
     columns = None if answers.label_columns is None else list(answers.label_columns)
     return f"""\
-# What `textclassify train --config THIS_FILE` does. Every key but `data` may be left out; paths count from this file.
+# For `textclassify train --config`. Every key but `data` may be left out.
+# Relative paths count from the folder of this file.
 
-# --- data ---------------------------------------------------------------------------------------------------------
-data: {_value(answers.data)}                # CSV, TSV, JSON Lines, JSON, Parquet, or hf:name/split
-# test_data: test.csv               # without it, this share of the rows is held out:
+# ---- Data ----
+
+# CSV, TSV, JSON Lines, JSON, Parquet, or hf:name/split
+data: {_value(answers.data)}
+# Held-out texts with labels; without a file, a share of the rows is held out
+# test_data: test.csv
 test_size: 0.2
 text_column: {_value(answers.text_column)}
-label_columns: {_value(columns)}            # one column of names, or the 0/1 columns; null = recognised
-multi_label: {_value(answers.multi_label)}  # true: a text may have any number of labels; null = as the data show
-# labels: labels.yaml               # names with descriptions, which language models read
+# One column of names or lists, or the 0/1 columns; null = recognised
+label_columns: {_value(columns)}
+# Whether a text may have several labels; null = as the data show
+multi_label: {_value(answers.multi_label)}
+# Names with descriptions, which language models and similarity read
+# labels: labels.yaml
 
-# --- sources ------------------------------------------------------------------------------------------------------
-ml_model: {_value(answers.ml_model)}        # encoder; null = roberta-base, offline the embedded one
-llm_provider: {_value(answers.llm_provider)}  # local = in this process; openai, deepseek, gemini, ...; null = none
-llm_model: {_value(answers.llm_model)}      # null = the provider's default
-linear: true                        # TF-IDF and a linear model: free, and the baseline of every report
-similarity: true                    # likeness of text and label description: free
+# ---- Sources ----
 
-# --- training -----------------------------------------------------------------------------------------------------
-# num_epochs: 10                    # of the encoder; null = its default
+# Encoder to fine-tune; null = roberta-base, or the embedded one where no hub answers
+ml_model: {_value(answers.ml_model)}
+# local = in this process; openai, deepseek, gemini, ollama, ...; null = none
+llm_provider: {_value(answers.llm_provider)}
+# null = the provider's default
+llm_model: {_value(answers.llm_model)}
+# TF-IDF and a linear model, free, the baseline of every report
+linear: true
+# Likeness of a text to each label's description, free
+similarity: true
+
+# ---- Training ----
+
+# num_epochs: 10
 # batch_size: 16
 # ml_lr: 5.0e-5
-# max_length: 256                   # tokens of a text that the encoder reads
-# fusion_rows: 500                  # training rows that the language model is asked about
-combiner: auto                      # auto = what the data support, checked against simpler ways; mlp = the network
+# Tokens of a text that the encoder reads
+# max_length: 256
+# Training rows that the language model is asked about
+# fusion_rows: 500
+# auto = what the data support, checked against simpler ways; mlp = the network
+combiner: auto
 random_state: {answers.random_state}
 
-# --- output -------------------------------------------------------------------------------------------------------
+# ---- Output ----
+
 output_dir: {_value(answers.output_dir)}
 """
 

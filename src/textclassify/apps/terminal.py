@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,10 +33,11 @@ def console(*, stderr: bool = False) -> Console:
 
 
 @contextmanager
-def session(*, debug: bool = False) -> Iterator[Say]:
+def session(*, debug: bool = False, bars: bool = True) -> Iterator[Say]:
     """Show progress, the library's warnings and what the command says, all on standard error.
 
-    Gives a function that says a sentence. Warnings of other libraries are shown with `debug` only.
+    Gives a function that says a sentence. Warnings of other libraries are shown with `debug` only, and no progress
+    without `bars`: on a terminal they would mix with answers.
     """
     from textclassify.apps.progress_bars import ProgressBars  # noqa: PLC0415 - keeps --help fast
 
@@ -49,7 +50,7 @@ def session(*, debug: bool = False) -> Iterator[Say]:
             sentence, markup=False, style="dim" if errors.is_terminal else None, soft_wrap=not errors.is_terminal
         )
 
-    with _heard(say, debug=debug), ProgressBars(errors):
+    with _heard(say, debug=debug), ProgressBars(errors) if bars else nullcontext():
         yield say
 
 

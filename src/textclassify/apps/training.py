@@ -74,7 +74,8 @@ class TrainedRun:
             "findings": list(self.findings),
             "selected": ladder.selected,
             "weights": dict(ladder.weights),
-            "gate": None if gate is None else vars(gate),
+            "pool_weights": dict(ladder.pool_weights),
+            "gate": None if gate is None else {**vars(gate), "passed": gate.passed},
             "seconds": dict(self.seconds),
             "evaluation": None if self.evaluation is None else self.evaluation.to_dict(),
         }

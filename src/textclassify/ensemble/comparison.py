@@ -91,17 +91,15 @@ class Comparison:
         gain = self.difference(REFERENCE, rung)
         clusters = self.rows.clusters[self.folds >= 0]
         change = paired_difference(self._headline(rung), self._headline(REFERENCE), clusters)
-        pays = rung == wanted and gain.mean > 0 and gain.mean >= gain.standard_error
-        return Gate(
-            rung,
-            reference,
-            gain.mean,
-            gain.standard_error,
-            self.metric,
-            change.mean,
-            change.standard_error,
-            passed=bool(pays and change.mean >= -change.standard_error),
-        )
+        objection = ""
+        if rung != wanted:
+            objection = f"{wanted} is simpler and within one standard error of it"
+        elif gain.mean <= 0 or gain.mean < gain.standard_error:
+            objection = "the gain is below one standard error"
+        elif change.mean < -change.standard_error:
+            objection = f"{self.metric} falls by more than one standard error"
+        gains = (gain.mean, gain.standard_error, self.metric, change.mean, change.standard_error)
+        return Gate(rung, reference, *gains, objection=objection)
 
     def _headline(self, name: str) -> Floats:
         """Return (n,) contributions whose mean is the headline metric (for micro-F1: up to second order)."""

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.progress import doing
-from textclassify.core.scores import IN_SAMPLE, Scores, Status
+from textclassify.core.scores import IN_SAMPLE, Scores, Status, check_same_labels
 from textclassify.core.types import ClassificationResult, TrainingData
 from textclassify.ensemble.ladder_report import LadderReport
 from textclassify.ensemble.out_of_fold import FoldAverage, held_out_folds
@@ -99,6 +99,8 @@ class FusionEnsemble(TextClassifier):
         for name, source in self._worth_fitting(judged=len(usable) > 0).items():
             with doing(f"{name}: "):
                 self.sources_[name], scores[name] = self._fitted(source, data, folds, rows)
+        for name, one in scores.items():
+            check_same_labels(data.schema.names, one.labels, name)
         self.training_scores_ = self._learnable(scores, data)
         self.fusion_ = self._score_fusion()
         with doing("fusion: "):

@@ -36,14 +36,23 @@ class Gate:
     metric: str
     metric_gain: float
     metric_standard_error: float
-    passed: bool
+    objection: str = ""
+    """Why it did not pass; empty if it did."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the rung is deployed; otherwise the reference is."""
+        return not self.objection
+
+    @property
+    def outcome(self) -> str:
+        """What was decided, in words."""
+        return "passed" if self.passed else f"not passed: {self.objection}; {self.reference} answers"
 
     def __str__(self) -> str:
         gain = f"{self.gain:+.4f} +- {self.standard_error:.4f} nats"
         change = f"{self.metric} {self.metric_gain:+.4f} +- {self.metric_standard_error:.4f}"
-        return (
-            f"{self.rung} against {self.reference}: gain {gain}, {change}: {'passed' if self.passed else 'not passed'}"
-        )
+        return f"{self.rung} against {self.reference}: gain {gain}, {change}: {self.outcome}"
 
 
 @dataclass(frozen=True)

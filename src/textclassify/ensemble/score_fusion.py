@@ -211,7 +211,7 @@ class ScoreFusion:
         fusion.llm_sources_ = frozenset(state["llm_sources"])
         fusion._fitted = {}
         for number, written in enumerate(state["combiners"]):
-            ladder = fusion._new_ladder()
+            ladder = Ladder((), fusion.llm_sources_, "restored")  # holds what was fitted; new patterns make their own
             read_ladder(folder / f"combiner_{number}.safetensors", written, ladder, fusion.rows_)
             fusion._fitted[tuple(written["names"])] = ladder
         fusion.ladder_report_ = fusion._best.report

@@ -155,7 +155,9 @@ def _names(schema: LabelSchema) -> tuple[str, ...]:
 
 def _asked_for(schema: LabelSchema) -> str:
     if schema.multi_label:
-        return f'Answer with the codes of all labels that fit, separated by commas, or "{NO_LABEL_ANSWER}". Nothing else.'
+        return (
+            f'Answer with the codes of all labels that fit, separated by commas, or "{NO_LABEL_ANSWER}". Nothing else.'
+        )
     return "Answer with the code of the one label that fits best, and nothing else."
 
 

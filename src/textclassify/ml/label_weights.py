@@ -13,7 +13,7 @@ from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError
 
 CARD_ROWS = 2.0
-"""How many rows a label's card counts for. Measured on news and questions with 3 to 8 rows per label: 1 to 3 are alike."""
+"""How many rows a label's card counts for; 1 to 3 measured alike on news with 3 to 8 rows per label."""
 
 
 def with_label_cards(data: TrainingData) -> TrainingData:

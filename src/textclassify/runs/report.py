@@ -100,13 +100,10 @@ def as_markdown(evaluation: Evaluation | None, facts: RunFacts, ladder: LadderRe
 
 def gate_sentence(gate: Gate) -> str:
     """Return what the gate compared, and what it decided."""
-    outcome = "passed" if gate.passed else "not passed, so the reference answers"
-    if gate.rung == gate.reference:
-        outcome = "no combination was better than the reference, which answers"
     return (
         f"Gate: {gate.rung} against the reference {gate.reference}: paired gain {gate.gain:+.4f} nats of log loss per "
         f"text (SE {gate.standard_error:.4f}), {gate.metric.replace('_', '-')} {gate.metric_gain:+.4f} "
-        f"(SE {gate.metric_standard_error:.4f}): {outcome}."
+        f"(SE {gate.metric_standard_error:.4f}): {gate.outcome}."
     )
 
 
@@ -170,12 +167,19 @@ def _choice(ladder: LadderReport) -> Iterator[str]:
             for rung in ladder.rungs
         ]
         yield table(["combiner", "log loss", "behind the best", "SE"], rows)
-    if ladder.weights:
-        yield table(["source", "weight"], [[escaped(name), f"{weight:.3f}"] for name, weight in ladder.weights.items()])
+    names = list(dict.fromkeys([*ladder.pool_weights, *ladder.weights]))
+    if names:
+        columns = (ladder.pool_weights, ladder.weights)
+        rows = [[escaped(name), *(_weight(weights, name) for weights in columns)] for name in names]
+        yield table(["source", "weight in the pool", "weight in what answers"], rows)
     if ladder.gate is not None:
         yield gate_sentence(ladder.gate)
     if ladder.notes:
         yield bullets(ladder.notes)
+
+
+def _weight(weights: Mapping[str, float], name: str) -> str:
+    return f"{weights[name]:.3f}" if name in weights else ""
 
 
 def _per_label(evaluation: Evaluation) -> str:
