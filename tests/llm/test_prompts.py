@@ -21,7 +21,7 @@ from textclassify.llm.prompts import (
     Demonstration,
     choice_prompt,
     label_codes,
-    label_statements,
+    prior_texts,
     statement_prompt,
     without_control_tokens,
     yes_no_prompt,
@@ -49,8 +49,9 @@ class CountingScorer:
 
     identity = "counting"
 
-    def __init__(self):
+    def __init__(self, weights=10**8):
         self.calls = []
+        self.weights = weights
 
     def log_likelihoods(self, turns, texts, answers, *, show_progress=None):
         self.calls.append((turns, list(texts), list(answers)))
@@ -174,9 +175,23 @@ def test_labels_are_listed_in_a_statement_prompt_on_request_alone():
     assert "- sport: matches and teams" in statement_prompt(TOPICS, list_labels=True).messages[0].content
 
 
-def test_each_label_has_a_made_up_text_that_says_it():
-    """What a model scores over them is its prior when there are no unlabelled texts."""
-    assert label_statements(TOPICS) == ["This text is about world news.", "This text is about sport."]
+def test_the_prior_is_learned_from_texts_that_favour_no_label():
+    """Each label is said once, the other texts say none."""
+    texts = prior_texts(TOPICS)
+
+    assert texts[:2] == ["This text is about world news.", "This text is about sport."]
+    assert len(texts) > 2
+    assert not [text for text in texts[2:] if "sport" in text or "world" in text]
+
+
+@pytest.mark.parametrize(("weights", "listed"), [(135_000_000, False), (1_500_000_000, True)])
+def test_only_large_local_models_are_shown_the_list_of_labels(weights, listed):
+    """The list made a small model worse and a large one better."""
+    scorer = CountingScorer(weights)
+    Likelihoods(scorer).ask(["a"], TOPICS, [])
+    Likelihoods(scorer, list_labels=not listed).ask(["a"], TOPICS, [])
+
+    assert ["matches and teams" in turns[0].content for turns, _, _ in scorer.calls] == [listed, not listed]
 
 
 def test_long_examples_are_shortened():

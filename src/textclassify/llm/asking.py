@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LISTS_LABELS_FROM = 1_000_000_000
+"""Weights from which a local model is shown the list of labels; measured were 0.135 and 1.5 thousand million."""
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -52,18 +55,20 @@ class Likelihoods:
     Args:
         scorer: the model.
         cache: where likelihoods are kept; None = nowhere.
-        list_labels: whether the prompt shows the labels with their descriptions, which confuses small models.
+        list_labels: whether the prompt shows the labels with their descriptions; None = to models that have at least
+            `LISTS_LABELS_FROM` weights, as smaller ones are confused by it.
 
     """
 
     scorer: LocalScorer
     cache: ResponseCache | None = None
-    list_labels: bool = False
+    list_labels: bool | None = None
 
     def ask(self, texts: Sequence[str], schema: LabelSchema, demonstrations: Sequence[Demonstration]) -> Answers:
         """Return the log-likelihood of every label for every text; a text is never shown beside itself."""
         if not schema.multi_label:
-            asked = functools.partial(statement_prompt, schema, list_labels=self.list_labels)
+            listed = self.scorer.weights >= LISTS_LABELS_FROM if self.list_labels is None else self.list_labels
+            asked = functools.partial(statement_prompt, schema, list_labels=listed)
             return self._answers(self._likelihoods(asked, texts, demonstrations, "texts"), Scale.LOG_LIKELIHOOD)
         odds = np.empty((len(texts), len(schema)))
         for k, name in enumerate(schema.names):

@@ -20,15 +20,13 @@ from textclassify.errors import ConfigError
 from textclassify.llm.asking import Answers, Elicitation, HardLabels, Likelihoods
 from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import Chat
-from textclassify.llm.prompts import Demonstration
+from textclassify.llm.prompts import Demonstration, prior_texts
 from textclassify.llm.providers import resolve_endpoint
 
 logger = logging.getLogger(__name__)
 
 LOCAL = "local"
 """The provider that runs a model in this process."""
-CONTENT_FREE = ("N/A", "...", "(no text)")
-"""Texts that say nothing: what a model answers to them is its prior (Zhao et al. 2021)."""
 PRIOR_ROWS = 200
 """Unlabelled texts from which a model's prior is learned in `fit` (batch calibration, Zhou et al. 2024)."""
 
@@ -37,7 +35,7 @@ class LLMClassifier(TextClassifier):
     """Asks a language model which label fits, zero-shot or with examples; predicts unfitted with `labels=`.
 
     With `provider="local"` each label's likelihood is computed exactly in this process, and the model's preference for
-    some labels whatever the text is taken out: by its scores of content-free texts, or, after `fit`, by its mean scores
+    some labels whatever the text is taken out: by its mean scores of made-up texts, or, after `fit`, by its mean scores
     of unlabelled training texts, which are then frozen. Any other provider is asked over its API, and the label that it
     names is one vote.
 
@@ -104,9 +102,9 @@ class LLMClassifier(TextClassifier):
         self._seen = hash_texts([example.text for example in self.demonstrations_])
         self.prior_ = None
         if self.chat is None and self.provider == LOCAL:
-            rows = rng.permutation(len(data))[:PRIOR_ROWS]
-            texts = [data.texts[row] for row in rows]
-            self.prior_ = self._prior(texts if len(texts) >= 2 * len(data.schema) else list(CONTENT_FREE))
+            shown = {example.text for example in self.demonstrations_}
+            texts = [data.texts[row] for row in rng.permutation(len(data)) if data.texts[row] not in shown][:PRIOR_ROWS]
+            self.prior_ = self._prior(texts if len(texts) >= 2 * len(data.schema) else prior_texts(data.schema))
 
     def _score(self, texts: list[str]) -> Scores:
         schema = self._require_schema()
@@ -133,7 +131,7 @@ class LLMClassifier(TextClassifier):
     def _known_prior(self) -> NDArray[np.float64]:
         prior: NDArray[np.float64] | None = getattr(self, "prior_", None)
         if prior is None:
-            prior = self.prior_ = self._prior(list(CONTENT_FREE))
+            prior = self.prior_ = self._prior(prior_texts(self._require_schema()))
         return prior
 
     def _prior(self, texts: list[str]) -> NDArray[np.float64]:

@@ -89,6 +89,11 @@ class LocalScorer:
         weights = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
         return json.dumps([self.source.location, weights, self.precision, self.max_tokens])
 
+    @functools.cached_property
+    def weights(self) -> int:
+        """How many weights the model has; it is loaded for this."""
+        return int(_loaded_once(self.source, self.device, self.precision).model.num_parameters())
+
     def log_likelihoods(
         self,
         turns: Sequence[Turn] | Sequence[Sequence[Turn]],

@@ -24,6 +24,18 @@ NO_LABEL_ANSWER = "none"
 LONGEST_EXAMPLE = 600
 """Characters of an example text that are shown."""
 
+ORDINARY_TEXTS = (
+    "Here is what happened yesterday.",
+    "I have a question about this.",
+    "Thank you very much!",
+    "What is it, and how does it work?",
+    "They said that it would be ready next week.",
+    "I am not happy with that at all.",
+    "A new one was announced on Monday, according to a report.",
+    "Can you tell me when it will be there?",
+)
+"""Sentences that say little about any label."""
+
 _BAR = "[|\uff5c]"  # DeepSeek's control tokens have the wide bar
 _CONTROL_TOKENS = re.compile(
     rf"<(?={_BAR}|/?\w+\s*>)|(?<={_BAR})>|\[(?=/?(?:INST|SYS|TOOL|AVAILABLE|IMG)[A-Z_]*\])", re.IGNORECASE
@@ -101,8 +113,8 @@ def statement_prompt(
 ) -> Prompt:
     """Return the prompt that asks what a text is about; the answers are sentences with the labels' names.
 
-    It serves likelihoods, for which small models need answers that they would give: of the wordings that were tried,
-    a sentence as the answer was the best for them, and a list of the labels or their codes made them worse.
+    It serves likelihoods, which need answers that a model would give by itself: sentences did better than bare names.
+    A list of the labels helps a model of 1.5 billion weights and harms one of 135 million.
 
     Args:
         schema: labels of which one fits.
@@ -111,7 +123,7 @@ def statement_prompt(
 
     """
     names = _names(schema)
-    answers = tuple(f"This text is about {name}." for name in names)
+    answers = tuple(map(_statement, names))
     rules = "You label texts."
     if list_labels:
         rules += "\n\nLabels:\n" + "\n".join(f"- {_as_data(schema.card(name))}" for name in schema.names)
@@ -134,9 +146,13 @@ def yes_no_prompt(schema: LabelSchema, name: Label, demonstrations: Sequence[Dem
     return Prompt((*turns, _question(TEXT_SLOT)), both, both, both)
 
 
-def label_statements(schema: LabelSchema) -> list[str]:
-    """Return one made-up text per label that says nothing but the label; what a model scores over them is its prior."""
-    return [f"This text is about {name}." for name in _names(schema)]
+def prior_texts(schema: LabelSchema) -> list[str]:
+    """Return made-up texts that favour no label; a model's mean score of a label over them is its prior.
+
+    One text per label says nothing but the label, others are sentences as they occur anywhere: together they come
+    closer to the mean over real texts than texts without content do ("N/A", Zhao et al. 2021).
+    """
+    return [*map(_statement, _names(schema)), *ORDINARY_TEXTS]
 
 
 def without_control_tokens(text: str) -> str:
@@ -151,6 +167,10 @@ def without_control_tokens(text: str) -> str:
 
 def _names(schema: LabelSchema) -> tuple[str, ...]:
     return tuple(_as_data(readable(name)) for name in schema.names)
+
+
+def _statement(name: str) -> str:
+    return f"This text is about {name}."
 
 
 def _asked_for(schema: LabelSchema) -> str:
