@@ -18,14 +18,15 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "2")
 
 import numpy as np
-from public_data import Part, data_folder, schema_of, seeded_part
 from rich.console import Console
 from rich.table import Table
 from sklearn.linear_model import LogisticRegression
 
+from public_data import Part, data_folder, schema_of, seeded_part
 from textclassify import AutoFusionClassifier
 from textclassify.core.labels import LabelSchema
-from textclassify.models.vectors import SentenceEncoder
+from textclassify.models.sources import resolve
+from textclassify.models.vectors import shared_encoder
 
 FLOOR = "floor: logistic regression on frozen vectors"
 
@@ -92,7 +93,7 @@ def summary(name: str, seeds: list[dict[str, Any]]) -> Table:
 
 
 def _frozen_floor(train: Part, test: Part) -> float:
-    encoder = SentenceEncoder.shared("minilm")
+    encoder = shared_encoder(resolve("minilm", "encoder"))
     model = LogisticRegression(C=10.0, max_iter=2000).fit(encoder.encode(train.texts), train.labels)
     return float(model.score(encoder.encode(test.texts), test.labels))
 

@@ -1,4 +1,4 @@
-"""Where the public data sets lie, and seeded parts of them. They are benchmarked with, never copied into the repository."""
+"""Where the public data sets lie, and seeded parts of them; they are never copied into the repository."""
 
 from __future__ import annotations
 

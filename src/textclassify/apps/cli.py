@@ -1,7 +1,6 @@
 """`textclassify` on the command line: answers go to standard output, all else to standard error."""
 
 # ruff: noqa: FBT002, PLR0917 - flags are arguments with defaults, passed by name
-# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help takes no second
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ def _cpu_flags() -> set[str]:
 
 
 def _device() -> Check:
-    import torch  # noqa: PLC0415 - slow to load, and only this line needs it
+    import torch
 
     if torch.cuda.is_available():
         return Check("machine", "GPU", "ok", torch.cuda.get_device_name())

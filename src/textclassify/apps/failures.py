@@ -16,7 +16,7 @@ class InterruptedRunError(Exception):
 
 def explained(error: BaseException) -> tuple[list[str], int]:
     """Return the lines to show for an error, and the exit code."""
-    from textclassify.errors import TextClassifyError  # noqa: PLC0415 - keeps --help fast
+    from textclassify.errors import TextClassifyError
 
     if isinstance(error, InterruptedRunError):
         return [f"interrupted: {error}"], INTERRUPTED

@@ -241,8 +241,8 @@ class ParquetWriter:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write some rows; the first ones decide the columns and their types."""
-        import pyarrow as pa  # noqa: PLC0415 - slow to load, and only this format needs it
-        import pyarrow.parquet as pq  # noqa: PLC0415 - see above
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
         try:
             if self._writer is None:

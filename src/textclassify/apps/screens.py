@@ -35,7 +35,7 @@ def evaluation_screen(evaluation: Evaluation) -> RenderableType:
 
 
 def _systems(evaluation: Evaluation) -> Table:
-    from textclassify.runs.evaluation import METRIC_NAMES  # noqa: PLC0415 - keeps --help fast
+    from textclassify.runs.evaluation import METRIC_NAMES
 
     metrics = [evaluation.headline, "macro_f1", "log_loss", "ece"]
     partly = any(system.coverage < 1 for system in evaluation.systems)

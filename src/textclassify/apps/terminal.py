@@ -39,7 +39,7 @@ def session(*, debug: bool = False, bars: bool = True) -> Iterator[Say]:
     Gives a function that says a sentence. Warnings of other libraries are shown with `debug` only, and no progress
     without `bars`: on a terminal they would mix with answers.
     """
-    from textclassify.apps.progress_bars import ProgressBars  # noqa: PLC0415 - keeps --help fast
+    from textclassify.apps.progress_bars import ProgressBars
 
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)

@@ -143,7 +143,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             DataError: a row has no answer and `abstentions` is "error".
 
         """
-        from textclassify.statistics import metrics  # noqa: PLC0415 - measuring lies to the right of the contract
+        from textclassify.statistics import metrics
 
         result = self.predict(texts)
         gold = gold_for(labels, self._require_schema(), len(result))
@@ -238,7 +238,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _with_metrics(self, result: ClassificationResult, labels: Any) -> ClassificationResult:
         if labels is None:
             return result
-        from textclassify.statistics import metrics  # noqa: PLC0415 - see score
+        from textclassify.statistics import metrics
 
         gold = gold_for(labels, self._require_schema(), len(result))
         answered = result.status == Status.OK

@@ -45,7 +45,7 @@ def texts_of(texts: Any, *, text_column: str | None = None) -> list[str]:
     return as_texts(texts)
 
 
-def training_data(  # noqa: PLR0913 - every shape that data come in
+def training_data(
     texts: Any,
     labels: Any = None,
     *,
@@ -82,7 +82,7 @@ def training_data(  # noqa: PLR0913 - every shape that data come in
     return data
 
 
-def labelled_data(  # noqa: PLR0913 - every shape that data come in
+def labelled_data(
     texts: Any,
     labels: Any = None,
     *,

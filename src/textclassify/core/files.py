@@ -90,7 +90,7 @@ def read_hub(name: str) -> pd.DataFrame:
 
     """
     try:
-        from datasets import load_dataset  # noqa: PLC0415 - optional, and slow to load
+        from datasets import load_dataset
     except ImportError:
         raise MissingDependencyError(f"{name!r} needs the package datasets; pip install datasets") from None
     repository, _, split = name.removeprefix(HUB).rpartition("/")

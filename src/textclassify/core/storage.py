@@ -94,7 +94,7 @@ def _replace(temporary: Path, target: Path) -> None:
 
 def cache_folder() -> Path:
     """Return the folder of what can be made again: `TEXTCLASSIFY_CACHE_DIR`, else the user's cache folder."""
-    import platformdirs  # noqa: PLC0415 - only asked for by those who cache
+    import platformdirs
 
     chosen = os.environ.get(CACHE_VARIABLE)
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("textclassify"))
@@ -102,7 +102,7 @@ def cache_folder() -> Path:
 
 def write_manifest(folder: Path, kind: str, state: Mapping[str, Any]) -> None:
     """Write the manifest of a finished folder: its kind, its state, and a checksum of every file in it."""
-    from textclassify import __version__  # noqa: PLC0415 - the package root is loaded by then
+    from textclassify import __version__
 
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = {

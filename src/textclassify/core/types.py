@@ -255,7 +255,7 @@ class ClassificationResult(Sequence[Any]):
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per text: label, confidence, status, and `p_<label>` for each label."""
-        import pandas as pd  # noqa: PLC0415 - slow to load, and only needed here
+        import pandas as pd
 
         columns: dict[str, Any] = {
             "label": pd.Series(self.predictions, dtype=object),

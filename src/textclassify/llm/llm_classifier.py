@@ -162,7 +162,7 @@ class LLMClassifier(TextClassifier):
         )
 
     def check_model(self) -> None:
-        """Make sure that the model is installed, or that the provider and its key are known, without asking anything."""
+        """Make sure that the model is there, or that the provider and its key are known, without asking anything."""
         if self.chat is None and self.provider == LOCAL:
             from textclassify.models.sources import resolve
 

@@ -87,7 +87,7 @@ class TransformerClassifier(TextClassifier):
 
     kind: ClassVar[str] = "transformer"
 
-    def __init__(  # noqa: PLR0913 - each is an option of its own
+    def __init__(
         self,
         model: str | os.PathLike[str] | None = None,
         labels: Any = None,

@@ -28,7 +28,7 @@ def is_offline() -> bool:
 def hub_cache_holds(name: str) -> bool:
     """Whether the hub's cache on this machine has the configuration and safe weights of the model."""
     try:
-        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - a part of the torch extra
+        from huggingface_hub import try_to_load_from_cache
     except ModuleNotFoundError:
         return False
     weights = ("model.safetensors", "model.safetensors.index.json")
@@ -54,7 +54,7 @@ def _ask_once(name: str) -> HubAnswer:
 
 def _ask(name: str) -> HubAnswer:
     try:
-        from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url  # noqa: PLC0415 - a part of the torch extra
+        from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
     except ModuleNotFoundError:
         return HubAnswer.UNREACHABLE
     # HTTPError is that of the HTTP client which the installed hub client uses; their common base.

@@ -93,7 +93,7 @@ def _load(model_class: Any, source: ModelSource, **options: Any) -> Any:
 def _folder(source: ModelSource) -> str:
     if source.format == "huggingface":
         return source.location
-    from textclassify.models.gguf import unpacked  # noqa: PLC0415 - needs gguf and accelerate, which others do without
+    from textclassify.models.gguf import unpacked
 
     return str(unpacked(Path(source.location)))
 

@@ -109,7 +109,7 @@ class SimilarityClassifier(TextClassifier):
         return unit
 
     def _vectors(self, texts: list[str]) -> NDArray[np.float32]:
-        from textclassify.models.vectors import shared_encoder  # noqa: PLC0415 - torch only when texts are scored
+        from textclassify.models.vectors import shared_encoder
 
         encoder = shared_encoder(self._source())
         return encoder.encode(

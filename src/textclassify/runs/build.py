@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_fusion(config: Config, labels: Any = None) -> tuple[FusionEnsemble, list[str]]:
-    """Return an unfitted fusion of the configured sources, and a sentence for each default source that had to be left out.
+    """Return an unfitted fusion of the configured sources, with a sentence for each default one left out.
 
     A source that the user named and that cannot be had is an error; one that is merely on by default is left out.
 

@@ -99,7 +99,7 @@ class Evaluation:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per system: metrics, bounds of intervals, and the fusion's lead with its adjusted p value."""
-        import pandas as pd  # noqa: PLC0415 - slow to load, and only needed here
+        import pandas as pd
 
         rows = []
         for system in self.systems:
@@ -114,7 +114,7 @@ class Evaluation:
 
     def per_label(self, name: str | None = None) -> pd.DataFrame:
         """Return precision, recall, F1, support and predicted count of each label; None = the first system."""
-        import pandas as pd  # noqa: PLC0415 - see to_pandas
+        import pandas as pd
 
         system = self.systems[0] if name is None else self[name]
         width = None if self.data.multi_label else len(self.data.schema)

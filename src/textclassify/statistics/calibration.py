@@ -287,7 +287,7 @@ def _platt(log_odds: Floats, targets: Floats, weights: Floats) -> Floats:
 
 def _isotonic_curve(log_odds: Floats, targets: Floats, weights: Floats) -> Floats:
     """Knots in log-odds and the probabilities there, (2, m)."""
-    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 - slow to import, and only this needs it
+    from sklearn.isotonic import IsotonicRegression
 
     curve = IsotonicRegression(y_min=0.0, y_max=1.0).fit(log_odds, targets, sample_weight=weights)
     return np.stack([curve.X_thresholds_, curve.y_thresholds_])
