@@ -69,7 +69,7 @@ def measured(schema: LabelSchema, train: Part, test: Part, seed: int) -> dict[st
     return {
         "selected": report.selected,
         "weights": dict(report.weights),
-        "accuracy": {row["name"]: row["accuracy"] for row in evaluation["systems"]}
+        "accuracy": {row["name"]: row["metrics"]["accuracy"] for row in evaluation["systems"]}
         | {FLOOR: _frozen_floor(train, test)},
         "evaluation": evaluation,
         "fit_seconds": fit_seconds,

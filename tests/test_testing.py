@@ -5,7 +5,8 @@ import asyncio
 import numpy as np
 import pytest
 
-from textclassify.core.scores import Scores, Status
+from textclassify.core.scales import Status
+from textclassify.core.scores import Scores
 from textclassify.errors import DataError
 from textclassify.llm.chat import Chat, ChatFailure, ChatReply, ChatRequest, Message
 from textclassify.ml.linear import LinearClassifier

@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AutoFusionClassifier": "auto",
-    "ClassificationResult": "core.types",
+    "ClassificationResult": "core.result",
     "ClassificationType": "core.types",
     "FusionEnsemble": "ensemble.fusion",
     "FusionMLP": "ensemble.mlp",
@@ -21,7 +21,7 @@ _HOMES = {
     "ScoreFusion": "ensemble.score_fusion",
     "Scores": "core.scores",
     "SimilarityClassifier": "rac.retrieval",
-    "Status": "core.scores",
+    "Status": "core.scales",
     "TextClassifier": "core.contract",
     "TrainingData": "core.types",
     "TransformerClassifier": "ml.roberta_classifier",

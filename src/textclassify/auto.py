@@ -12,8 +12,9 @@ from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.findings import describe
 from textclassify.core.labels import LabelSchema
+from textclassify.core.result import ClassificationResult
 from textclassify.core.scores import Scores
-from textclassify.core.types import ClassificationResult, TrainingData
+from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.errors import StorageError
 from textclassify.runs.build import build_fusion

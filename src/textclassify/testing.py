@@ -23,7 +23,8 @@ from sklearn.base import clone
 
 from textclassify.core.contract import TextClassifier, load
 from textclassify.core.labels import LabelSchema
-from textclassify.core.scores import Scores, Status
+from textclassify.core.scales import Status
+from textclassify.core.scores import Scores
 from textclassify.core.types import TrainingData
 from textclassify.errors import DataError
 from textclassify.llm.chat import ChatFailure, ChatReply, ChatRequest

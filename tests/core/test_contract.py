@@ -12,7 +12,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 
 import textclassify
-from textclassify.core.scores import Scores, Status
+from textclassify.core.scales import Status
+from textclassify.core.scores import Scores
 from textclassify.errors import ConfigError, DataError, LabelError, NotFittedError, ScoresError, StorageError
 from textclassify.ml.linear import LinearClassifier
 from textclassify.testing import FixedClassifier

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textclassify.core.scores import Method, Scale, Scores, Status, check_same_labels, log_normalised
+from textclassify.core.scales import Method, Scale, Status
+from textclassify.core.scores import Scores, check_same_labels, log_normalised
 from textclassify.errors import LabelError, ScoresError
 
 LABELS = ("ham", "spam", "unsure")

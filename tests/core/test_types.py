@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textclassify.core.labels import LabelSchema
-from textclassify.core.scores import Scores, Status
-from textclassify.core.types import ClassificationType, TrainingData, decide, gold_for
+from textclassify.core.result import decide, gold_for
+from textclassify.core.scales import Status
+from textclassify.core.scores import Scores
+from textclassify.core.types import ClassificationType, TrainingData
 from textclassify.errors import DataError, LabelError
 
 SINGLE = Scores.from_probabilities([[0.7, 0.3], [0.4, 0.6], [np.nan, np.nan]], ["a", "b"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from textclassify import FusionEnsemble, LinearClassifier, TrainingData, load
-from textclassify.core.scores import Status
+from textclassify.core.scales import Status
 from textclassify.errors import ConfigError
 from textclassify.testing import FixedClassifier, check_classifier
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from textclassify import LinearClassifier, TrainingData
-from textclassify.core.scores import IN_SAMPLE, Status
+from textclassify.core.scales import IN_SAMPLE, Status
 from textclassify.ensemble.out_of_fold import FoldAverage, held_out_folds
 
 WORDS = {"refund": "money back please", "delivery": "parcel late again", "account": "password login locked"}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textclassify import ScoreFusion, Scores
-from textclassify.core.scores import IN_SAMPLE, NEVER_TRAINED, Status
+from textclassify.core.scales import IN_SAMPLE, NEVER_TRAINED, Status
 from textclassify.ensemble.pooling import LogLinearPool
 from textclassify.errors import ConfigError, LabelError, NotFittedError, ScoresError, StorageError
 

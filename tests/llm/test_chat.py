@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textclassify.core.scores import Status
+from textclassify.core.scales import Status
 from textclassify.llm.chat import Chat, ChatFailure, ChatReply, ChatRequest, ConnectedChat, Message, TokenLogprob, Usage
 
 REQUEST = ChatRequest("m", (Message("user", "hi"),))

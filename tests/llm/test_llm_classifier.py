@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from textclassify import LLMClassifier, load
-from textclassify.core.scores import IN_SAMPLE, NEVER_TRAINED, Method, Status
+from textclassify.core.scales import IN_SAMPLE, NEVER_TRAINED, Method, Status
 from textclassify.errors import AuthenticationError, ConfigError, NotFittedError
 from textclassify.testing import ScriptedChat
 

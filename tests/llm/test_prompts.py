@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textclassify.core.labels import LabelSchema
-from textclassify.core.scores import Scale, Status
+from textclassify.core.scales import Scale, Status
 from textclassify.llm.asking import HardLabels, Likelihoods
 from textclassify.llm.cache import ResponseCache
 from textclassify.llm.local import LabelLikelihoods

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from textclassify.core.scores import Status
+from textclassify.core.scales import Status
 from textclassify.errors import AuthenticationError, ConfigError, StorageError
 from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import ChatFailure, ChatReply

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textclassify.core.scores import Status
+from textclassify.core.scales import Status
 from textclassify.errors import AuthenticationError, ProviderError, QuotaError
 from textclassify.llm.chat import ChatFailure
 from textclassify.llm.server_errors import Retry, Without, error_in_reply, judge

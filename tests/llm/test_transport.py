@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from textclassify.core.scores import Status
+from textclassify.core.scales import Status
 from textclassify.errors import AuthenticationError, ProviderError, QuotaError, UnreachableError
 from textclassify.llm.chat import Chat, ChatFailure, ConnectedChat
 from textclassify.llm.providers import resolve_endpoint

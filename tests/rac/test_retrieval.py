@@ -6,7 +6,7 @@ import pytest
 import textclassify
 from textclassify import LabelSchema, SimilarityClassifier
 from textclassify.core.progress import listening
-from textclassify.core.scores import NEVER_TRAINED, Method
+from textclassify.core.scales import NEVER_TRAINED, Method
 from textclassify.errors import ConfigError, NotFittedError
 from textclassify.testing import check_classifier
 

@@ -17,9 +17,9 @@ from textclassify.apps.row_streams import OUTPUT_FORMATS, Row, pieces, rows_in, 
 from textclassify.core.columns import text_column_of
 from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
-from textclassify.core.scores import Status
+from textclassify.core.result import ClassificationResult
+from textclassify.core.scales import Status
 from textclassify.core.texts import is_missing
-from textclassify.core.types import ClassificationResult
 from textclassify.errors import ConfigError, DataError, StorageError
 
 PIECE = 1000

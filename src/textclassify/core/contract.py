@@ -16,10 +16,12 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from textclassify.core import dataset
 from textclassify.core.kinds import class_of
 from textclassify.core.labels import LabelSchema
-from textclassify.core.scores import Scores, Status, check_same_labels
+from textclassify.core.result import NO_LABEL, ClassificationResult, decide, gold_for
+from textclassify.core.scales import Status
+from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.storage import new_folder, read_manifest, write_manifest
 from textclassify.core.texts import blank_rows, hash_texts
-from textclassify.core.types import NO_LABEL, ClassificationResult, TrainingData, decide, gold_for
+from textclassify.core.types import TrainingData
 from textclassify.errors import DataError, NotFittedError, StorageError
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from textclassify.core.texts import did_you_mean, is_missing, listed
-from textclassify.errors import LabelError
+from textclassify.core.texts import did_you_mean, is_missing, listed, plain_list
+from textclassify.errors import DataError, LabelError
 
 Label: TypeAlias = str | int | bool
 """A label's name as the user wrote it; its type is kept from the data to the answer."""
@@ -38,6 +38,17 @@ def plain_label(value: Any, row: int | None = None) -> Label:
     if isinstance(value, str | int | bool):
         return str(value) if isinstance(value, str) else value
     raise LabelError(f"the label{where} is {value!r} ({type(value).__name__}); labels are str, int or bool")
+
+
+def plain_labels(labels: Any) -> Sequence[Any] | NDArray[Any]:
+    """Return labels as a list, or as the array that they are or that their 0/1 columns make."""
+    if labels is None:
+        raise DataError("no labels given; pass labels=[...], one per text")
+    if isinstance(labels, str | bytes):
+        raise DataError(f"expected one label per text, got one {type(labels).__name__}: {labels[:40]!r}; pass a list")
+    if hasattr(labels, "to_numpy") and len(getattr(labels, "shape", ())) == 2:
+        labels = labels.to_numpy()
+    return labels if isinstance(labels, np.ndarray) else plain_list(labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,10 @@ from sklearn.base import clone
 from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.progress import doing
-from textclassify.core.scores import IN_SAMPLE, Scores, Status, check_same_labels
-from textclassify.core.types import ClassificationResult, TrainingData
+from textclassify.core.result import ClassificationResult
+from textclassify.core.scales import IN_SAMPLE, Status
+from textclassify.core.scores import Scores, check_same_labels
+from textclassify.core.types import TrainingData
 from textclassify.ensemble.ladder_report import LadderReport
 from textclassify.ensemble.out_of_fold import FoldAverage, held_out_folds
 from textclassify.ensemble.rows import complete

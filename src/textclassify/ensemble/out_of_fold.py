@@ -18,7 +18,8 @@ from sklearn.base import clone
 
 from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.progress import doing
-from textclassify.core.scores import IN_SAMPLE, Scale, Scores, Status
+from textclassify.core.scales import IN_SAMPLE, Scale, Status
+from textclassify.core.scores import Scores
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.readings import raw_evidence
 from textclassify.statistics.folds import assign_folds

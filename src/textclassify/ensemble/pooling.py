@@ -11,7 +11,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.optimize import minimize
 
-from textclassify.core.scores import NEVER_TRAINED, Scores
+from textclassify.core.scales import NEVER_TRAINED
+from textclassify.core.scores import Scores
 from textclassify.ensemble.combiners import Combiner, Evidence, loss_and_residual, targets_of
 from textclassify.ensemble.readings import Floats, RawReading, Reading
 from textclassify.ensemble.rows import FusionRows

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from textclassify.core.labels import Gold
-from textclassify.core.scores import Scale, Scores
+from textclassify.core.scales import Scale
+from textclassify.core.scores import Scores
 from textclassify.statistics.calibration import TemperatureScaling
 
 Floats: TypeAlias = NDArray[np.float64]

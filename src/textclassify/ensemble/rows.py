@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from textclassify.core.labels import Gold, Label, LabelSchema
-from textclassify.core.scores import IN_SAMPLE, LLM_METHODS, Scale, Scores, check_same_labels
+from textclassify.core.scales import IN_SAMPLE, LLM_METHODS, Scale
+from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.texts import listed
 from textclassify.errors import ScoresError
 

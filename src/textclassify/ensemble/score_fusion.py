@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from textclassify.core.labels import Label
-from textclassify.core.scores import Method, Scale, Scores, Status, check_same_labels
+from textclassify.core.result import ClassificationResult, decide
+from textclassify.core.scales import Method, Scale, Status
+from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.storage import new_folder, read_manifest, write_manifest
 from textclassify.core.texts import did_you_mean, listed
-from textclassify.core.types import ClassificationResult, decide
 from textclassify.ensemble.ladder import Ladder, RungFactory
 from textclassify.ensemble.ladder_report import LadderReport
 from textclassify.ensemble.pooling import LogLinearPool, VectorScalingPool

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from textclassify.core.scores import Scale, Scores
+from textclassify.core.scales import Scale
+from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays
 from textclassify.ensemble.combiners import Combiner
 from textclassify.ensemble.ladder import Ladder

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from textclassify.core.labels import LabelSchema
 from textclassify.core.progress import report
-from textclassify.core.scores import Method, Scale, Status
+from textclassify.core.scales import Method, Scale, Status
 from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import Chat, ChatFailure, ChatReply, ChatRequest
 from textclassify.llm.elicitation import parse_label, parse_labels

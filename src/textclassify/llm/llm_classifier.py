@@ -12,7 +12,8 @@ from scipy.special import log_softmax
 
 from textclassify.core.contract import TextClassifier
 from textclassify.core.labels import LabelSchema
-from textclassify.core.scores import IN_SAMPLE, NEVER_TRAINED, Scale, Scores, Status
+from textclassify.core.scales import IN_SAMPLE, NEVER_TRAINED, Scale, Status
+from textclassify.core.scores import Scores
 from textclassify.core.storage import cache_folder
 from textclassify.core.texts import hash_texts
 from textclassify.core.types import TrainingData

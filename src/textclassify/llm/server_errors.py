@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from textclassify.core.scores import Status
+from textclassify.core.scales import Status
 from textclassify.errors import AuthenticationError, ProviderError, QuotaError
 from textclassify.llm.chat import ChatFailure
 

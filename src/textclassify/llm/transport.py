@@ -15,7 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from textclassify.core.scores import Status
+from textclassify.core.scales import Status
 from textclassify.errors import ProviderError, QuotaError, UnreachableError
 from textclassify.llm.chat import ChatFailure, ChatReply, ChatRequest
 from textclassify.llm.providers import Endpoint, is_loopback

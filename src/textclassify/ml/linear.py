@@ -15,7 +15,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from textclassify.core.contract import TextClassifier
-from textclassify.core.scores import Method, Scale, Scores, log_normalised
+from textclassify.core.scales import Method, Scale
+from textclassify.core.scores import Scores, log_normalised
 from textclassify.core.storage import read_arrays, write_arrays
 from textclassify.core.texts import listed
 from textclassify.core.types import TrainingData

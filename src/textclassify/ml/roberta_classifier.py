@@ -14,9 +14,11 @@ from scipy.special import log_softmax
 from sklearn.base import clone
 
 from textclassify.core.contract import TextClassifier
-from textclassify.core.scores import Method, Scale, Scores
+from textclassify.core.result import ClassificationResult, decide
+from textclassify.core.scales import Method, Scale
+from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays
-from textclassify.core.types import ClassificationResult, TrainingData, decide
+from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError, ModelError
 from textclassify.ml.frozen_vectors import frozen_vectors
 from textclassify.ml.label_weights import row_weights, with_label_cards

@@ -14,7 +14,8 @@ from scipy.special import log_softmax
 from textclassify.core.contract import TextClassifier
 from textclassify.core.labels import LabelSchema
 from textclassify.core.progress import report
-from textclassify.core.scores import NEVER_TRAINED, SMALLEST_PROBABILITY, Method, Scale, Scores
+from textclassify.core.scales import NEVER_TRAINED, SMALLEST_PROBABILITY, Method, Scale
+from textclassify.core.scores import Scores
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError, ModelError
 from textclassify.models.sources import EMBEDDED_ENCODER, ModelSource, resolve

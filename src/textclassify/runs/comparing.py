@@ -9,8 +9,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from textclassify.core.scores import Status
-from textclassify.core.types import NO_LABEL, ClassificationResult, TrainingData
+from textclassify.core.result import NO_LABEL, ClassificationResult
+from textclassify.core.scales import Status
+from textclassify.core.types import TrainingData
 from textclassify.statistics.metrics import correct_per_row, headline_metrics, log_loss_per_row, micro_f1
 from textclassify.statistics.resampling import (
     Interval,

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
-from textclassify.core.scores import Scores, Status, check_same_labels
+from textclassify.core.scales import Status
+from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.ensemble.pooling import BestSingle

@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from textclassify import __version__
-from textclassify.core.types import NO_LABEL
+from textclassify.core.result import NO_LABEL
 from textclassify.ensemble.ladder_report import Gate, LadderReport
 from textclassify.errors import StorageError
 from textclassify.runs.markdown import bullets, escaped, fenced, number, table
