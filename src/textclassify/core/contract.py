@@ -44,6 +44,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     schema_: LabelSchema
 
+    @property
+    def seen_row_ids(self) -> NDArray[np.uint64]:
+        """Hashes of the texts that a classifier which is not trained has seen all the same, as examples in a prompt."""
+        return np.zeros(0, dtype=np.uint64)
+
     @abstractmethod
     def _fit(self, data: TrainingData) -> None:
         """Learn from checked data; `schema_` is set already."""

@@ -44,7 +44,7 @@ class Combiner(ABC):
             name: reading.fit_read(rows.sources[name], rows.gold, rows.weight)
             for name, reading in self.readings.items()
         }
-        self._learn(evidence, rows)
+        self._learn(self._centred(evidence), rows)
         return self
 
     @property

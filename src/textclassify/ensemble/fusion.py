@@ -16,7 +16,7 @@ from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.progress import doing
 from textclassify.core.result import ClassificationResult
-from textclassify.core.scales import IN_SAMPLE, Status
+from textclassify.core.scales import NEVER_TRAINED, Status
 from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.ladder_report import LadderReport
@@ -125,10 +125,12 @@ class FusionEnsemble(TextClassifier):
             fold_average.fit_folds(data, folds)
             return fold_average, fold_average.out_of_fold_scores_
         fitted = clone(source).fit(data)
-        asked = self._rows_to_ask(data, rows) if source.asks_llm else rows
-        scores = fitted.predict_scores([data.texts[row] for row in asked])
-        seen = np.zeros(len(scores), dtype=bool) if scores.fold is None else scores.fold == IN_SAMPLE
-        return fitted, _spread(scores.take(~seen), asked[~seen], data)
+        if not (folds >= 0).any():  # nothing will be learned from these scores, so examples may be among the texts
+            scores = fitted.predict_scores(data.texts)
+            return fitted, replace(scores, fold=np.full(len(data), NEVER_TRAINED, dtype=np.int16))
+        unseen = rows[~np.isin(data.clusters[rows], data.clusters[np.isin(data.row_ids, fitted.seen_row_ids)])]
+        asked = self._rows_to_ask(data, unseen) if source.asks_llm else unseen
+        return fitted, _spread(fitted.predict_scores([data.texts[row] for row in asked]), asked, data)
 
     def _worth_fitting(self, *, judged: bool) -> dict[str, TextClassifier]:
         """Return all sources; where none can be judged, those that need no training, if there are any."""

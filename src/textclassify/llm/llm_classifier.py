@@ -100,7 +100,6 @@ class LLMClassifier(TextClassifier):
     def _fit(self, data: TrainingData) -> None:
         rng = np.random.default_rng(self.random_state)
         self.demonstrations_ = _drawn_examples(data, self.examples_per_label, rng)
-        self._seen = hash_texts([example.text for example in self.demonstrations_])
         self.prior_ = None
         if self.chat is None and self.provider == LOCAL:
             shown = {example.text for example in self.demonstrations_}
@@ -116,7 +115,7 @@ class LLMClassifier(TextClassifier):
             if answers.scale is Scale.LOG_LIKELIHOOD and len(values):
                 values = np.asarray(log_softmax(values, axis=1))
         scale = Scale.LOG_PROBABILITY if answers.scale is Scale.LOG_LIKELIHOOD else answers.scale
-        seen = np.isin(hash_texts(texts), getattr(self, "_seen", np.zeros(0, dtype=np.uint64)))
+        seen = np.isin(hash_texts(texts), self.seen_row_ids)
         return Scores.build(
             values,
             schema.names,
@@ -142,6 +141,11 @@ class LLMClassifier(TextClassifier):
     def _ask(self, texts: list[str]) -> Answers:
         with ResponseCache(self.cache_dir or cache_folder() / "replies") as cache:
             return self._elicitation(cache).ask(texts, self._require_schema(), self._demonstrations)
+
+    @property
+    def seen_row_ids(self) -> NDArray[np.uint64]:
+        """Hashes of the texts that the prompt shows as examples."""
+        return hash_texts([example.text for example in self._demonstrations])
 
     @property
     def _demonstrations(self) -> tuple[Demonstration, ...]:
@@ -206,7 +210,6 @@ class LLMClassifier(TextClassifier):
         self.demonstrations_ = tuple(
             Demonstration(example["text"], example["label"]) for example in learned["demonstrations"]
         )
-        self._seen = hash_texts([example.text for example in self.demonstrations_])
         self.prior_ = None if learned["prior"] is None else np.array(learned["prior"])
         self._from_file = True
 

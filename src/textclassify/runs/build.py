@@ -9,14 +9,18 @@ from typing import Any
 
 from textclassify.core.contract import TextClassifier
 from textclassify.core.kinds import class_of
+from textclassify.core.labels import LabelSchema
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.errors import ConfigError, MissingDependencyError, ModelError
 from textclassify.runs.config import Config
 
 logger = logging.getLogger(__name__)
 
+FEW = 20
+"""Labels up to which a small local model is shown one example of each: one prefix, read once."""
 
-def build_fusion(config: Config, labels: Any = None) -> tuple[FusionEnsemble, list[str]]:
+
+def build_fusion(config: Config, labels: LabelSchema | None = None) -> tuple[FusionEnsemble, list[str]]:
     """Return an unfitted fusion of the configured sources, with a sentence for each default one left out.
 
     A source that the user named and that cannot be had is an error; one that is merely on by default is left out.
@@ -27,7 +31,9 @@ def build_fusion(config: Config, labels: Any = None) -> tuple[FusionEnsemble, li
 
     """
     notes: list[str] = []
-    sources = _free_sources(config, notes) | _llm_sources(config, notes)
+    sources = _free_sources(config, notes) | _llm_sources(
+        config, notes, few_labels=labels is None or len(labels) <= FEW
+    )
     if not sources:
         raise ConfigError("every source is switched off; set one of llm_provider, encoder, linear or similarity")
     fusion = FusionEnsemble(
@@ -66,7 +72,7 @@ def _free_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]
     return sources
 
 
-def _llm_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]:
+def _llm_sources(config: Config, notes: list[str], *, few_labels: bool) -> dict[str, TextClassifier]:
     sources: dict[str, TextClassifier] = {}
     named = "llm_provider" in config.model_fields_set
     for provider, model in config.llms:
@@ -77,6 +83,8 @@ def _llm_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]:
             "random_state": config.random_state,
             **_given(config, "examples_per_label", "temperature", "max_completion_tokens", "concurrency"),
         }
+        if provider == "local" and few_labels:
+            settings.setdefault("examples_per_label", 1)
         if provider != "local":
             settings |= {"base_url": config.llm_base_url, "api_key_env": config.llm_api_key_env}
         classifier = class_of("llm")(**settings)

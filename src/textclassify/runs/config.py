@@ -20,6 +20,8 @@ class Config(BaseModel):
     `multi_label` are recognised where left out; `labels` is a schema file, a list of names or {name: description}.
     Sources: `ml_model` is the encoder, `llm_provider` one provider or a list of them ("local" runs in this process,
     null asks no language model); `encoder`, `linear` and `similarity` switch the free sources off.
+    `examples_per_label` examples from the training rows are shown to it; left out, one to a local model with at most 20
+    labels, none otherwise.
     Fusion: `combiner` "auto" or "mlp"; `fusion_*` shape the network and `fusion_rows` is how many training rows a
     language model is asked about.
     """
@@ -49,7 +51,7 @@ class Config(BaseModel):
     llm_model: str | list[str] | None = None
     llm_base_url: str | None = None
     llm_api_key_env: str | None = None
-    examples_per_label: int = Field(0, ge=0)
+    examples_per_label: int | None = Field(None, ge=0)
     temperature: float = Field(0.0, ge=0)
     max_completion_tokens: int = Field(150, ge=1)
     concurrency: int = Field(64, ge=1)
