@@ -32,6 +32,16 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 @contextmanager
+def silenced() -> Iterator[None]:
+    """Have nobody hear the reports made inside the block: steps of a step that reports itself."""
+    token = _listener.set(None)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+@contextmanager
 def doing(what: str) -> Iterator[None]:
     """Put `what` before the task of every report made inside the block, e.g. "encoder, fold 2 of 5: "."""
     token = _doing.set(_doing.get() + what)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textclassify.core.progress import report as report_progress
+from textclassify.core.progress import silenced
 from textclassify.core.scores import Scores
 from textclassify.ensemble.combiners import Combiner, targets_of
 from textclassify.ensemble.comparison import Comparison, cross_fitted, row_losses
@@ -74,10 +75,13 @@ class Ladder:
         for number, (name, make) in enumerate(rungs.items()):
             report_progress("comparing combiners", number, len(rungs) + 1)
             comparison.add(name, cross_fitted(make, rows, folds))
-        chosen, reference = comparison.simplest_near_best(), _Reference(self).fit(rows)
+        report_progress("comparing combiners", len(rungs), len(rungs) + 1)
+        with silenced():
+            chosen, reference = comparison.simplest_near_best(), _Reference(self).fit(rows)
         self.without_llm = reference.without_llm
         inside = Ladder(self._rungs_up_to(reference), self.llm_names, self.metric, self.random_state)
-        comparison.add(reference.name, cross_fitted(lambda: _Reference(inside), rows, folds), as_reference=True)
+        with silenced():
+            comparison.add(reference.name, cross_fitted(lambda: _Reference(inside), rows, folds), as_reference=True)
         report_progress("comparing combiners", len(rungs) + 1, len(rungs) + 1)
         gate = comparison.gate(comparison.judged(chosen), reference.name, wanted=chosen)
         report = LadderReport(len(rows), comparison.reports(rungs), gate, pool_weights=_pool_weights(rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from textclassify.core.labels import Label
+from textclassify.core.progress import silenced
 from textclassify.core.result import ClassificationResult, decide
 from textclassify.core.scales import Method, Scale, Status
 from textclassify.core.scores import Scores, check_same_labels
@@ -288,7 +290,8 @@ class ScoreFusion:
             return full
         if names not in self._fitted:
             rows = self.rows_.only(names)
-            ladder = self._fitted[names] = self._new_ladder().fit(rows)
+            with silenced() if self._fitted else nullcontext():
+                ladder = self._fitted[names] = self._new_ladder().fit(rows)
             free = tuple(name for name in names if name not in self.llm_sources_)
             if ladder.without_llm is not None and len(self.rows_.only(free)) == len(rows):
                 self._fitted[free] = ladder.without_llm  # fitted on these very rows already
