@@ -16,8 +16,9 @@ from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.progress import doing
 from textclassify.core.result import ClassificationResult
-from textclassify.core.scales import NEVER_TRAINED, Status
+from textclassify.core.scales import Status
 from textclassify.core.scores import Scores, check_same_labels
+from textclassify.core.storage import read_arrays, write_arrays
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.ladder_report import LadderReport
 from textclassify.ensemble.out_of_fold import FoldAverage, held_out_folds
@@ -28,6 +29,7 @@ from textclassify.statistics.folds import stratified_sample
 
 logger = logging.getLogger(__name__)
 
+_TRAINING_ROWS = "training_rows.safetensors"
 _FUSION_OPTIONS = {
     "fusion_hidden_dims": "hidden_dims",
     "fusion_lr": "learning_rate",
@@ -54,7 +56,8 @@ class FusionEnsemble(TextClassifier):
         multi_label: asserted when given.
         random_state: seeds folds, samples and networks.
 
-    Learned: `sources_` (fitted), `fusion_`, `training_scores_` (what the fusion learned from, by source).
+    Learned: `sources_` (fitted), `fusion_`, `training_scores_` (what the fusion learned from, by source; not saved),
+    `training_row_ids_` (hashes of all training texts).
     """
 
     kind: ClassVar[str] = "fusion"
@@ -103,7 +106,8 @@ class FusionEnsemble(TextClassifier):
                 self.sources_[name], scores[name] = self._fitted(source, data, folds, rows)
         for name, one in scores.items():
             check_same_labels(data.schema.names, one.labels, name)
-        self.training_scores_ = self._learnable(scores, data)
+        self.training_row_ids_ = np.unique(data.row_ids)
+        self.training_scores_ = scores if len(usable) else self._deployed_scores(data)
         self.fusion_ = self._score_fusion()
         with doing("fusion: "):
             self.fusion_.fit(
@@ -111,6 +115,7 @@ class FusionEnsemble(TextClassifier):
                 data.schema.decode(data.gold[rows]),
                 groups=data.clusters[rows],
                 sample_weight=None if data.sample_weight is None else data.sample_weight[rows],
+                learn=len(usable) > 0,
             )
         logger.info("%s", self.fusion_.ladder_report_)
 
@@ -125,9 +130,8 @@ class FusionEnsemble(TextClassifier):
             fold_average.fit_folds(data, folds)
             return fold_average, fold_average.out_of_fold_scores_
         fitted = clone(source).fit(data)
-        if not (folds >= 0).any():  # nothing will be learned from these scores, so examples may be among the texts
-            scores = fitted.predict_scores(data.texts)
-            return fitted, replace(scores, fold=np.full(len(data), NEVER_TRAINED, dtype=np.int16))
+        if not (folds >= 0).any():  # nothing will be learned from these scores: they only name the source
+            return fitted, fitted.predict_scores(data.texts)
         unseen = rows[~np.isin(data.clusters[rows], data.clusters[np.isin(data.row_ids, fitted.seen_row_ids)])]
         asked = self._rows_to_ask(data, unseen) if source.asks_llm else unseen
         return fitted, _spread(fitted.predict_scores([data.texts[row] for row in asked]), asked, data)
@@ -144,15 +148,13 @@ class FusionEnsemble(TextClassifier):
             return rows
         return rows[stratified_sample(data.gold[rows], size, data.clusters[rows], random_state=self.random_state)]
 
-    def _learnable(self, scores: dict[str, Scores], data: TrainingData) -> dict[str, Scores]:
-        """Return the scores; where no row could be held out, those of the deployed models, to name the sources.
+    def _deployed_scores(self, data: TrainingData) -> dict[str, Scores]:
+        """Return what the deployed models say of their own training rows, where none could be held out of them.
 
-        Nothing is learned from those: the fusion has too few rows then and takes its prior weights.
+        Nothing is learned from these: they only tell the fusion which sources there are.
         """
-        if any(complete(one).any() for one in scores.values()):
-            return scores
         known = {name: source.predict_scores(data.texts) for name, source in self.sources_.items()}
-        return {name: replace(one, fold=None) for name, one in known.items()}
+        return {name: one if not self.sources_[name].learns else replace(one, fold=None) for name, one in known.items()}
 
     def _score_fusion(self) -> ScoreFusion:
         options = {option: getattr(self, name) for name, option in _FUSION_OPTIONS.items()}
@@ -160,6 +162,11 @@ class FusionEnsemble(TextClassifier):
         return ScoreFusion(
             random_state=self.random_state, metric=self.metric, combiner=self.combiner, llm_sources=llm, **options
         )
+
+    @property
+    def asks_llm(self) -> bool:  # type: ignore[override] # a fusion does if one of its sources does
+        """Whether a text may cost a language model's time or money."""
+        return any(source.asks_llm for source in getattr(self, "sources_", self.sources or {}).values())
 
     @property
     def ladder_report_(self) -> LadderReport:
@@ -216,14 +223,16 @@ class FusionEnsemble(TextClassifier):
         return self.fusion_.predict(scores)
 
     def _write(self, folder: Path) -> dict[str, Any]:
-        for name, source in self.sources_.items():
-            part = folder / "sources" / name
-            part.mkdir(parents=True)
+        for number, source in enumerate(self.sources_.values()):
+            part = folder / f"source_{number}"
+            part.mkdir()
             source.write_into(part)
+        write_arrays(folder / _TRAINING_ROWS, {"row_ids": self.training_row_ids_})
         return {"sources": list(self.sources_), "fusion": self.fusion_.write_into(folder)}
 
     def _read(self, folder: Path, learned: dict[str, Any]) -> None:
-        self.sources_ = {name: read_part(folder / "sources" / name) for name in learned["sources"]}
+        self.sources_ = {name: read_part(folder / f"source_{number}") for number, name in enumerate(learned["sources"])}
+        self.training_row_ids_ = read_arrays(folder / _TRAINING_ROWS)["row_ids"]
         self.fusion_ = ScoreFusion.read_from(folder, learned["fusion"])
 
     def _stored_parameters(self) -> dict[str, Any]:

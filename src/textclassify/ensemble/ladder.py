@@ -49,6 +49,7 @@ class Ladder:
         metric: the headline metric that the gate guards.
         random_state: seeds folds and networks.
         forced: deploy the only rung whatever the gate says.
+        learns: False = take prior weights, however many rows there are.
 
     """
 
@@ -57,6 +58,7 @@ class Ladder:
     metric: str
     random_state: int = 0
     forced: bool = False
+    learns: bool = True
     combiner: Combiner = field(init=False)
     report: LadderReport = field(init=False)
     without_llm: Ladder | None = field(init=False, default=None)
@@ -66,9 +68,9 @@ class Ladder:
         """Select and fit the combiner for these sources."""
         if self.metric not in METRICS:
             raise ConfigError(f"unknown metric {self.metric!r}; known: {', '.join(METRICS)}")
-        folds = self._folds(rows)
-        if not _enough(rows, folds):
+        if not self.can_learn(rows):
             return self._without_learning(rows)
+        folds = self._folds(rows)
         if self.forced:
             return self._deploy(self.rungs[0](random_state=self.random_state).fit(rows), LadderReport(len(rows)))
         comparison, rungs = Comparison(rows, folds, self.metric), self._eligible(rows)
@@ -91,13 +93,15 @@ class Ladder:
         self.report = replace(self.report, selected=reference.name)
         return self
 
+    def can_learn(self, rows: FusionRows) -> bool:
+        """Return whether there are enough rows to hold out, of at least two labels that have two rows each."""
+        return self.learns and len(rows) >= MIN_ROWS and _enough(rows, self._folds(rows))
+
     def scores(self, sources: Mapping[str, Scores]) -> Floats:
         """Return log-probabilities or log-odds (n, K) of the deployed combiner."""
         return self.combiner.scores(sources)
 
     def _folds(self, rows: FusionRows) -> NDArray[np.int16]:
-        if not len(rows):
-            return np.zeros(0, dtype=np.int16)
         return assign_folds(rows.gold, N_FOLDS, rows.clusters, random_state=self.random_state)
 
     def _eligible(self, rows: FusionRows) -> dict[str, Callable[[], Combiner]]:
@@ -120,7 +124,7 @@ class Ladder:
         return list(self.rungs[: names.index(wanted) + 1]) if wanted in names else list(self.rungs[:1])
 
     def _without_learning(self, rows: FusionRows) -> Ladder:
-        note = f"{len(rows)} rows are too few to learn from: prior weights, and no estimate of quality"
+        note = f"nothing could be learned from {len(rows)} rows: prior weights, and no estimate of quality"
         return self._deploy(PriorPool().fit(rows), LadderReport(len(rows), notes=(note,)))
 
     def _deploy(self, combiner: Combiner, report: LadderReport, losses: Floats | None = None) -> Ladder:

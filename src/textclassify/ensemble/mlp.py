@@ -59,10 +59,11 @@ class NetworkSettings:
     hidden_dims: tuple[int, ...] = (64, 32)
     learning_rate: float = 1e-3
     epochs: int = 60
-    batch_size: int = 64
+    batch_size: int | None = None
+    """None = 64, or a thirtieth of the rows where that is more."""
     dropout: float = 0.1
     weight_decay: float = 1e-2
-    patience: int = 8
+    patience: int = 6
 
 
 class PublishedMLP(Combiner):
@@ -200,7 +201,7 @@ class _Fitting:
             for _ in range(self.settings.epochs):
                 network.train()
                 shuffled = train[torch.randperm(len(train), generator=draw)]
-                for chosen in torch.split(shuffled, self.settings.batch_size):
+                for chosen in torch.split(shuffled, self.settings.batch_size or max(64, len(train) // 30)):
                     seen = _without_some_sources(x[chosen], n_sources, source_dropout, draw)
                     loss = self._losses(network(seen) + offset[chosen], y[chosen]) @ weight[chosen] / len(chosen)
                     optimiser.zero_grad()

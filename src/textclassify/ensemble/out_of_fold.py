@@ -40,7 +40,8 @@ def held_out_folds(
     if not one_model and len(data) < RESERVE_FROM:
         return assign_folds(data.gold, n_folds, data.clusters, random_state=random_state)
     fifths = assign_folds(data.gold, round(1 / RESERVED_SHARE), data.clusters, random_state=random_state)
-    return np.where(fifths == 0, np.int16(0), np.int16(-1))
+    held_out = min(fifths[fifths >= 0], default=0)  # with few groups, the first fifth may be empty
+    return np.where(fifths == held_out, np.int16(0), np.int16(-1))
 
 
 class FoldAverage(TextClassifier):
@@ -77,6 +78,11 @@ class FoldAverage(TextClassifier):
         self.one_model = one_model
         self.random_state = random_state
 
+    @property
+    def asks_llm(self) -> bool:  # type: ignore[override] # as the classifier that is trained
+        """Whether a text costs a language model's time or money."""
+        return self.classifier is not None and self.classifier.asks_llm
+
     def _fit(self, data: TrainingData) -> None:
         folds = held_out_folds(data, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state)
         self.fit_folds(data, folds)
@@ -104,9 +110,7 @@ class FoldAverage(TextClassifier):
         scores = [member.predict_scores(texts) for member in self.members_]
         if len(scores) == 1:
             return scores[0]
-        mean = np.mean([raw_evidence(one) for one in scores], axis=0)
-        scale = Scale.LOG_ODDS if self.schema_.multi_label else Scale.LOG_PROBABILITY
-        values = mean if self.schema_.multi_label else _log_softmax(mean)
+        scale, values = _averaged(scores)
         status = np.max([one.status for one in scores], axis=0)
         values[status != Status.OK] = np.nan
         cost = np.sum([one.cost for one in scores], axis=0)
@@ -154,5 +158,11 @@ def _assembled(
     )
 
 
-def _log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(log_softmax(values, axis=1))
+def _averaged(scores: Sequence[Scores]) -> tuple[Scale, NDArray[np.float64]]:
+    """Return the mean of several models' scores: of votes as votes, else of log-odds or log-probabilities."""
+    if scores[0].scale is Scale.VOTE_SHARE:
+        return Scale.VOTE_SHARE, np.mean([one.values.astype(np.float64) for one in scores], axis=0)
+    mean = np.mean([raw_evidence(one) for one in scores], axis=0)
+    if scores[0].multi_label:
+        return Scale.LOG_ODDS, mean
+    return Scale.LOG_PROBABILITY, np.asarray(log_softmax(mean, axis=1))

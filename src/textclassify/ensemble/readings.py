@@ -106,22 +106,26 @@ class VoteReading(Reading):
         votes = self._votes(scores)
         answers = self._answers(gold, scores.values.shape[1])
         self.tables_ = _counted(votes, answers, weight)
-        if self.multi_label and np.isin(votes, (0.0, 1.0)).all():
-            return self._evidence_by_cell(votes, answers)
+        if self.multi_label and np.isin(votes, (0.0, 1.0)).all() and (weight == weight[0]).all():
+            return self._evidence_by_cell(votes, answers, weight[0])
         evidence = np.empty(scores.values.shape)
-        rows_as_seen = np.concatenate([votes, answers], axis=-1).reshape(len(votes), -1)
-        _, first, kind = np.unique(rows_as_seen, axis=0, return_index=True, return_inverse=True)
-        for number, row in enumerate(first):
-            own = _counted(votes[[row]], answers[[row]], np.ones(1))
-            evidence[kind.ravel() == number] = self._evidence(votes[[row]], np.maximum(self.tables_ - own, 0.0))
+        as_seen = np.concatenate(
+            [votes.reshape(len(votes), -1), answers.reshape(len(votes), -1), weight[:, None]], axis=1
+        )
+        _, first, kind = np.unique(as_seen, axis=0, return_index=True, return_inverse=True)
+        order = np.argsort(kind.ravel(), kind="stable")
+        ends = np.cumsum(np.bincount(kind.ravel()))
+        for row, rows in zip(first, np.split(order, ends[:-1]), strict=True):
+            own = _counted(votes[[row]], answers[[row]], weight[[row]])
+            evidence[rows] = self._evidence(votes[[row]], np.maximum(self.tables_ - own, 0.0))
         return evidence
 
-    def _evidence_by_cell(self, votes: Floats, answers: Floats) -> Floats:
+    def _evidence_by_cell(self, votes: Floats, answers: Floats, weight: float) -> Floats:
         """Do the same for hard votes on many labels: a label's row has only four kinds, (answer, vote)."""
         evidence = np.empty(votes.shape[:2])
         for answer, vote in np.ndindex(2, 2):
             own = np.zeros((2, 2))
-            own[answer, vote] = 1.0
+            own[answer, vote] = weight
             cast = np.broadcast_to(np.eye(2)[vote], (1, *votes.shape[1:]))
             each = self._evidence(cast, np.maximum(self.tables_ - own, 0.0))
             evidence = np.where((answers[..., answer] == 1) & (votes[..., vote] == 1), each, evidence)
@@ -169,21 +173,26 @@ def _counted(votes: Floats, answers: Floats, weight: Floats) -> Floats:
 
 
 def _posterior_logs(tables: Floats, votes: Floats, strength: float) -> Floats:
-    """Return log P(answer) + log P(votes | answer), up to a constant: (n, A), or per label (n, K, 2)."""
+    """Return log P(answer) + log P(votes | answer), up to a constant: (n, A), or per label (n, K, 2).
+
+    The prior of P(vote | answer) puts the accuracy on the answer itself, and the rest on the other votes by frequency.
+    """
     by_answer, by_vote = tables.sum(axis=-1), tables.sum(axis=-2)
     n_answers = tables.shape[-2]
     right = np.einsum("...aa->...a", tables[..., :n_answers])
-    pooled = right.sum(axis=-1, keepdims=True) if tables.ndim == 2 else right
-    pooled_all = by_answer.sum(axis=-1, keepdims=True) if tables.ndim == 2 else by_answer
-    accuracy = (pooled + 1.0) / (pooled_all + 2.0)
+    if tables.ndim == 2:  # one accuracy for all labels; per label there are two, of presence and of absence
+        right, asked = right.sum(keepdims=True), by_answer.sum(keepdims=True)
+    else:
+        asked = by_answer
+    accuracy = np.broadcast_to((right + 1.0) / (asked + 2.0), by_answer.shape)
     frequency = (by_vote + 0.5) / (by_vote + 0.5).sum(axis=-1, keepdims=True)
-    others = np.repeat(frequency[..., None, :], n_answers, axis=-2)
-    own = np.eye(n_answers, tables.shape[-1], dtype=bool)
-    others = np.where(own, 0.0, others)
-    prior = np.where(own, accuracy[..., None], (1 - accuracy[..., None]) * others / others.sum(axis=-1, keepdims=True))
-    likely = (tables + strength * prior) / (by_answer[..., None] + strength)
+    spread = (1 - accuracy) / (1 - frequency[..., :n_answers])
+    cast = np.flatnonzero(votes.any(axis=tuple(range(votes.ndim - 1))))  # only columns that were voted for matter
+    own = cast == np.arange(n_answers)[:, None]
+    prior = np.where(own, accuracy[..., None], spread[..., None] * frequency[..., None, cast])
+    likely = (tables[..., cast] + strength * prior) / (by_answer[..., None] + strength)
     base = np.log((by_answer + 0.5) / (by_answer + 0.5).sum(axis=-1, keepdims=True))
-    return np.asarray(base + np.einsum("n...v,...av->n...a", votes, np.log(likely)))
+    return np.asarray(base + np.einsum("n...v,...av->n...a", votes[..., cast], np.log(likely)))
 
 
 def raw_evidence(scores: Scores) -> Floats:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from textclassify.core.clusters import linked
 from textclassify.core.labels import Gold, Label, LabelSchema
 from textclassify.core.scales import IN_SAMPLE, LLM_METHODS, Scale
 from textclassify.core.scores import Scores, check_same_labels
@@ -89,8 +90,7 @@ def fusion_rows(
     useful = {name: scores for name, scores in checked.items() if complete(scores).any()}
     if not useful:
         raise ScoresError(f"no source scored any text ({listed(checked)}); see scores.status for the reasons")
-    weight = np.ones(len(first)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    return FusionRows(useful, encoded, _clusters(useful, groups, len(first)), weight)
+    return FusionRows(useful, encoded, _clusters(useful, groups, len(first)), _weights(sample_weight, len(first)))
 
 
 def aligned(sources: Mapping[str, Scores]) -> dict[str, Scores]:
@@ -139,11 +139,20 @@ def asks_llm(name: str, scores: Scores) -> bool:
 
 
 def _clusters(sources: Mapping[str, Scores], groups: ArrayLike | None, n: int) -> NDArray[np.int64]:
+    keys = [scores.row_ids for scores in sources.values() if scores.row_ids is not None][:1]
     if groups is not None:
-        _, clusters = np.unique(np.asarray(groups), return_inverse=True)
-        return np.asarray(clusters, dtype=np.int64)
-    for scores in sources.values():
-        if scores.row_ids is not None:
-            _, clusters = np.unique(scores.row_ids, return_inverse=True)
-            return np.asarray(clusters, dtype=np.int64)
-    return np.arange(n)
+        names = np.asarray(groups)
+        if names.shape != (n,):
+            raise ScoresError(f"groups have shape {names.shape}; pass one group per text, ({n},)")
+        return linked(names, *keys)
+    return linked(*keys) if keys else np.arange(n)
+
+
+def _weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
+    """Return weights with mean 1: what is shrunk by so many rows must not depend on their unit."""
+    if sample_weight is None:
+        return np.ones(n)
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (n,) or not (np.isfinite(weight) & (weight >= 0)).all() or not weight.any():
+        raise ScoresError(f"sample_weight must be {n} finite numbers >= 0, not all 0; got shape {weight.shape}")
+    return np.asarray(weight / weight.mean())

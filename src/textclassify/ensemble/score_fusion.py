@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from textclassify.core.labels import Label
-from textclassify.core.progress import silenced
 from textclassify.core.result import ClassificationResult, decide
 from textclassify.core.scales import Method, Scale, Status
 from textclassify.core.scores import Scores, check_same_labels
@@ -20,10 +18,11 @@ from textclassify.core.storage import new_folder, read_manifest, write_manifest
 from textclassify.core.texts import did_you_mean, listed
 from textclassify.ensemble.ladder import Ladder, RungFactory
 from textclassify.ensemble.ladder_report import LadderReport
+from textclassify.ensemble.patterns import Patterns
 from textclassify.ensemble.pooling import LogLinearPool, VectorScalingPool
 from textclassify.ensemble.readings import Floats
-from textclassify.ensemble.rows import aligned, asks_llm, complete, fusion_rows
-from textclassify.ensemble.stored import read_ladder, read_rows, write_ladder, write_rows
+from textclassify.ensemble.rows import FusionRows, aligned, asks_llm, fusion_rows
+from textclassify.ensemble.stored import read_ladder, read_rows, read_rungs, write_ladder, write_rows, write_rungs
 from textclassify.errors import ConfigError, MissingDependencyError, NotFittedError, ScoresError, StorageError
 
 COMBINERS = ("auto", "mlp")
@@ -86,14 +85,16 @@ class ScoreFusion:
         *,
         groups: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        learn: bool = True,
     ) -> Self:
         """Learn from scores that each source gave for texts it was not trained on.
 
         Args:
             sources: {name: Scores} for the same n texts; a source may miss some or all of them.
             gold: n labels, or lists of labels (or a 0/1 matrix) for multi-label.
-            groups: (n,) rows of one group stay together in every split; None = rows of equal text do.
-            sample_weight: (n,) weights.
+            groups: (n,) rows of one group stay together in every split, as rows of equal text do.
+            sample_weight: (n,) weights >= 0, of which only the proportions count; the ladder's comparisons ignore them.
+            learn: False = take the prior weights: for scores that nothing may be learned from.
 
         Raises:
             ScoresError: the sources do not fit together, or one was trained on these texts.
@@ -104,7 +105,6 @@ class ScoreFusion:
         rows = fusion_rows(sources, gold, groups, sample_weight)
         if self.multi_label is not None and self.multi_label != rows.multi_label:
             raise ConfigError(f"multi_label={self.multi_label}, but the sources' scores say {rows.multi_label}")
-        self.rows_ = rows
         self.labels_: tuple[Label, ...] = rows.labels
         self.multi_label_ = rows.multi_label
         self.llm_sources_ = frozenset(
@@ -112,13 +112,16 @@ class ScoreFusion:
             if self.llm_sources is None
             else self.llm_sources
         )
-        self._fitted: dict[tuple[str, ...], Ladder] = {}
-        best = self._ladder_for(self._usable(rows.names))
-        self.ladder_report_: LadderReport = best.report
-        free = tuple(name for name in rows.names if name not in self.llm_sources_)
-        if free and set(free) != set(rows.names):
-            self._ladder_for(free)
+        self.known_names_ = tuple(sorted(sources))
+        self._learns = learn
+        self.patterns_ = Patterns(rows, self.llm_sources_, self._new_ladder)
+        self.ladder_report_: LadderReport = self.patterns_.report
         return self
+
+    @property
+    def rows_(self) -> FusionRows:
+        """What was learned from."""
+        return self._require_fit().patterns_.rows
 
     @property
     def selected_(self) -> str:
@@ -129,7 +132,7 @@ class ScoreFusion:
     def needs_(self) -> tuple[str, ...]:
         """The sources whose scores make a difference to the deployed combiner."""
         self._require_fit()
-        return self._best.combiner.needs
+        return self.patterns_.deployed.combiner.needs
 
     @property
     def weights_(self) -> dict[str, float]:
@@ -146,8 +149,8 @@ class ScoreFusion:
         known = self._known(sources)
         first = next(iter(known.values()))
         values = np.full((len(first), len(self.labels_)), np.nan)
-        for names, rows in self._by_pattern(known):
-            ladder = self._ladder_for(names)
+        for names, rows in self.patterns_.by_row(known):
+            ladder = self.patterns_.ladder_for(names)
             values[rows] = ladder.scores({name: known[name].take(rows) for name in ladder.combiner.needs})
         scale = Scale.LOG_ODDS if self.multi_label_ else Scale.LOG_PROBABILITY
         missing = np.isnan(values).all(axis=1)
@@ -198,26 +201,28 @@ class ScoreFusion:
     def write_into(self, folder: Path) -> dict[str, Any]:
         """Write scores, gold and fitted combiners into an existing folder; return what belongs into JSON."""
         state: dict[str, Any] = {"options": self._options(), "rows": write_rows(folder, self.rows_)}
-        state["llm_sources"] = sorted(self.llm_sources_)
+        state["rungs"] = write_rungs(self.rungs)
+        state |= {"llm_sources": sorted(self.llm_sources_), "known": list(self.known_names_), "learns": self._learns}
         state["combiners"] = [
             write_ladder(folder / f"combiner_{number}.safetensors", names, ladder)
-            for number, (names, ladder) in enumerate(sorted(self._fitted.items()))
+            for number, (names, ladder) in enumerate(sorted(self.patterns_.fitted.items()))
         ]
         return state
 
     @classmethod
     def read_from(cls, folder: Path, state: dict[str, Any]) -> Self:
         """Return the fusion that `write_into` wrote."""
-        fusion = cls(**state["options"])
-        fusion.rows_ = read_rows(folder, state["rows"])
-        fusion.labels_, fusion.multi_label_ = fusion.rows_.labels, fusion.rows_.multi_label
-        fusion.llm_sources_ = frozenset(state["llm_sources"])
-        fusion._fitted = {}
+        fusion = cls(**state["options"], rungs=read_rungs(state["rungs"]))
+        rows = read_rows(folder, state["rows"])
+        fusion.labels_, fusion.multi_label_ = rows.labels, rows.multi_label
+        fusion.llm_sources_, fusion.known_names_ = frozenset(state["llm_sources"]), tuple(state["known"])
+        fusion._learns = state["learns"]
+        fusion.patterns_ = Patterns(rows, fusion.llm_sources_, fusion._new_ladder)
         for number, written in enumerate(state["combiners"]):
             ladder = Ladder((), fusion.llm_sources_, "restored")  # holds what was fitted; new patterns make their own
-            read_ladder(folder / f"combiner_{number}.safetensors", written, ladder, fusion.rows_)
-            fusion._fitted[tuple(written["names"])] = ladder
-        fusion.ladder_report_ = fusion._best.report
+            read_ladder(folder / f"combiner_{number}.safetensors", written, ladder, rows)
+            fusion.patterns_.fitted[tuple(written["names"])] = ladder
+        fusion.ladder_report_ = fusion.patterns_.report
         return fusion
 
     def _options(self) -> dict[str, Any]:
@@ -235,10 +240,10 @@ class ScoreFusion:
 
     def _explain(self, sources: Mapping[str, Scores], row: int) -> dict[str, float]:
         one = {name: scores.take([row]) for name, scores in sources.items()}
-        patterns = list(self._by_pattern(one))
+        patterns = self.patterns_.by_row(one)
         if not patterns:
             return {}
-        parts = self._ladder_for(patterns[0][0]).combiner.contributions(one)
+        parts = self.patterns_.ladder_for(patterns[0][0]).combiner.contributions(one)
         total = np.sum(list(parts.values()), axis=0)[0]
         if self.multi_label_:
             label = int(np.abs(total).argmin())
@@ -247,58 +252,18 @@ class ScoreFusion:
         rival = order[1] if len(order) > 1 else order[0]
         return {name: float(part[0, order[0]] - part[0, rival]) for name, part in parts.items()}
 
-    @property
-    def _best(self) -> Ladder:
-        return self._ladder_for(self._usable(self.rows_.names))
-
     def _known(self, sources: Mapping[str, Scores]) -> dict[str, Scores]:
         self._require_fit()
         known = aligned(sources)
         check_same_labels(self.labels_, next(iter(known.values())).labels, next(iter(known)))
         for name, scores in known.items():
-            if name not in self.rows_.sources and complete(scores).any():
+            if name not in self.known_names_:
+                hint = did_you_mean(name, self.known_names_)
                 raise ScoresError(
-                    f"the fusion was not fitted with a source {name!r}{did_you_mean(name, self.rows_.sources)}; "
-                    f"it knows {listed(self.rows_.sources)}"
+                    f"the fusion was not fitted with a source {name!r}{hint}; it knows {listed(self.known_names_)}"
                 )
+            _check_same_kind(name, self.rows_.sources.get(name), scores)
         return {name: scores for name, scores in known.items() if name in self.rows_.sources} or known
-
-    def _by_pattern(self, sources: Mapping[str, Scores]) -> list[tuple[tuple[str, ...], NDArray[np.intp]]]:
-        """Return which sources scored each row: [(names, rows)], rows that none scored left out."""
-        names = [name for name in sources if name in self.rows_.sources]
-        scored = np.stack([complete(sources[name]) for name in names]) if names else np.zeros((0, 0), dtype=bool)
-        patterns, which = np.unique(scored, axis=1, return_inverse=True)
-        found = []
-        for number, pattern in enumerate(patterns.T):
-            present = tuple(name for name, there in zip(names, pattern, strict=True) if there)
-            if present:
-                found.append((present, np.flatnonzero(which.ravel() == number)))
-        return found
-
-    def _usable(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the names, less the sources that leave no rows in common to learn from, fewest rows first."""
-        while len(names) > 1 and not len(self.rows_.only(names)):
-            fewest = min(names, key=lambda name: int(complete(self.rows_.sources[name]).sum()))
-            names = tuple(name for name in names if name != fewest)
-        return names
-
-    def _ladder_for(self, names: tuple[str, ...]) -> Ladder:
-        """Return the combiner of an availability pattern: the deployed one if it needs no more, else one of its own."""
-        names = self._usable(tuple(sorted(names)))
-        full = self._fitted.get(self._usable(self.rows_.names))
-        if full is not None and set(full.combiner.needs) <= set(names) and not self._is_free_of_llm(names):
-            return full
-        if names not in self._fitted:
-            rows = self.rows_.only(names)
-            with silenced() if self._fitted else nullcontext():
-                ladder = self._fitted[names] = self._new_ladder().fit(rows)
-            free = tuple(name for name in names if name not in self.llm_sources_)
-            if ladder.without_llm is not None and len(self.rows_.only(free)) == len(rows):
-                self._fitted[free] = ladder.without_llm  # fitted on these very rows already
-        return self._fitted[names]
-
-    def _is_free_of_llm(self, names: tuple[str, ...]) -> bool:
-        return not set(names) & self.llm_sources_ and bool(set(self.rows_.names) & self.llm_sources_)
 
     def _new_ladder(self) -> Ladder:
         metric = self.metric or ("micro_f1" if self.multi_label_ else "accuracy")
@@ -306,7 +271,7 @@ class ScoreFusion:
         rungs = (
             self._mlp_rungs(published=True) if forced else self._default_rungs() if self.rungs is None else self.rungs
         )
-        return Ladder(rungs, self.llm_sources_, metric, self.random_state, forced)
+        return Ladder(rungs, self.llm_sources_, metric, self.random_state, forced, self._learns)
 
     def _default_rungs(self) -> list[RungFactory]:
         rungs: list[RungFactory] = [LogLinearPool, VectorScalingPool]
@@ -337,7 +302,7 @@ class ScoreFusion:
             raise ConfigError(f"unknown combiner {self.combiner!r}{hint}; known: {', '.join(COMBINERS)}")
 
     def _require_fit(self) -> Self:
-        if not hasattr(self, "rows_"):
+        if not hasattr(self, "patterns_"):
             raise NotFittedError("this ScoreFusion has learned nothing yet; call fit({name: scores}, gold) first")
         return self
 
@@ -345,6 +310,16 @@ class ScoreFusion:
 def _reason(sources: Sequence[Scores]) -> NDArray[np.uint8]:
     """Return why rows have no scores: the gravest reason that any source gives."""
     return np.asarray(np.max([scores.status for scores in sources], axis=0, initial=np.uint8(Status.NOT_CALLED)))
+
+
+def _check_same_kind(name: str, learned: Scores | None, scores: Scores) -> None:
+    """Refuse probabilities where votes were learned from, and the other way round: they are read differently."""
+    votes = Scale.VOTE_SHARE
+    if learned is not None and scores.answered.any() and (learned.scale is votes) != (scores.scale is votes):
+        raise ScoresError(
+            f"source {name!r} gave {learned.scale.value} in fitting and gives {scores.scale.value} now; "
+            "pass scores made in the same way"
+        )
 
 
 def _normalised(values: Floats) -> Floats:

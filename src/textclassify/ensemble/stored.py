@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -61,6 +61,27 @@ def read_rows(folder: Path, state: Mapping[str, Any]) -> FusionRows:
     return FusionRows(sources, arrays["gold"], arrays["clusters"], arrays["weight"])
 
 
+def write_rungs(rungs: Sequence[Any] | None) -> list[str] | None:
+    """Return the names of the rungs to compare; None = the defaults.
+
+    Raises:
+        StorageError: one is not part of the library, so that loading it would have to run foreign code.
+
+    """
+    if rungs is None:
+        return None
+    names = [getattr(rung, "__name__", repr(rung)) for rung in rungs]
+    for name, rung in zip(names, rungs, strict=True):
+        if name not in _COMBINERS or rung is not _combiner(name):
+            raise StorageError(f"rung {name} is not part of textclassify and cannot be saved; pickle the fusion")
+    return names
+
+
+def read_rungs(names: Sequence[str] | None) -> list[Any] | None:
+    """Return the rungs of these names."""
+    return None if names is None else [_combiner(name) for name in names]
+
+
 def write_ladder(path: Path, names: tuple[str, ...], ladder: Ladder) -> dict[str, Any]:
     """Write a fitted combiner; return what belongs into JSON.
 
@@ -85,12 +106,17 @@ def read_ladder(path: Path, written: Mapping[str, Any], ladder: Ladder, rows: Fu
 
     """
     kind = written["kind"]
-    if kind not in _COMBINERS:
-        raise StorageError(f"unknown combiner {kind!r}; the folder was written by another version")
-    make: type[Combiner] = getattr(import_module(f"textclassify.ensemble.{_COMBINERS[kind]}"), kind)
+    make = _combiner(kind)
     arrays = {name: np.array(array) for name, array in read_arrays(path).items()}
     ladder.combiner = make().load_state({name: rows.sources[name] for name in written["names"]}, arrays)
     ladder.report = _report(dict(written["report"]))
+
+
+def _combiner(kind: str) -> type[Combiner]:
+    if kind not in _COMBINERS:
+        raise StorageError(f"unknown combiner {kind!r}; the folder was written by another version")
+    found: type[Combiner] = getattr(import_module(f"textclassify.ensemble.{_COMBINERS[kind]}"), kind)
+    return found
 
 
 def _report(stored: dict[str, Any]) -> LadderReport:

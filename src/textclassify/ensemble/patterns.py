@@ -1,0 +1,126 @@
+"""Which combiner answers when some sources have no scores: one per availability pattern, and which one is deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textclassify.core.progress import silenced
+from textclassify.core.scores import Scores
+from textclassify.ensemble.ladder import WITHOUT_LLM, Ladder
+from textclassify.ensemble.ladder_report import LadderReport
+from textclassify.ensemble.pooling import BestSingle
+from textclassify.ensemble.rows import FusionRows, complete
+
+Names = tuple[str, ...]
+
+
+@dataclass
+class Patterns:
+    """The combiners of a fusion by the sources that have scores, fitted from stored rows when first needed.
+
+    Args:
+        rows: what the fusion learns from.
+        llm_names: sources that ask a language model.
+        new_ladder: makes an unfitted ladder.
+        fitted: ladders by the names of their sources.
+
+    """
+
+    rows: FusionRows
+    llm_names: frozenset[str]
+    new_ladder: Callable[[], Ladder]
+    fitted: dict[Names, Ladder] = field(default_factory=dict)
+
+    @property
+    def free_names(self) -> Names:
+        """The sources that ask no language model."""
+        return tuple(name for name in self.rows.names if name not in self.llm_names)
+
+    @property
+    def full(self) -> Ladder:
+        """The ladder of all sources that there are rows for in common."""
+        return self._fitted_on(self.rows.names)
+
+    @property
+    def deployed(self) -> Ladder:
+        """The ladder that answers when every source has scores.
+
+        Where a language model turned out not to be needed, that is the ladder fitted without any, on all its rows.
+        """
+        return self._free if self._needs_no_llm else self.full
+
+    @property
+    def report(self) -> LadderReport:
+        """What was compared with all sources, and what was deployed in the end."""
+        report = self.full.report
+        if not self._needs_no_llm:
+            return report
+        without = self._free
+        name = without.report.selected if isinstance(without.combiner, BestSingle) else WITHOUT_LLM
+        gate = report.gate
+        if gate is not None and gate.passed:
+            gate = replace(gate, objection="it gives no language model any weight")
+        return replace(report, selected=name, gate=gate, weights=without.report.weights)
+
+    @property
+    def _free(self) -> Ladder:
+        return self._fitted_on(self.free_names)
+
+    @property
+    def _needs_no_llm(self) -> bool:
+        has_both = bool(self.free_names) and len(self.free_names) < len(self.rows.names)
+        return has_both and not set(self.full.combiner.needs) & self.llm_names
+
+    def ladder_for(self, names: Names) -> Ladder:
+        """Return the ladder for rows that exactly the named sources scored.
+
+        Rows without any language model's scores get the ladder that was fitted without language models, whole.
+        """
+        answering = self.deployed if set(names) & self.llm_names or not self.free_names else self._free
+        if set(answering.combiner.needs) <= set(names):
+            return answering
+        return self._fitted_on(names)
+
+    def by_row(self, sources: Mapping[str, Scores]) -> list[tuple[Names, NDArray[np.intp]]]:
+        """Return which sources scored which rows; rows that none scored are left out."""
+        names = [name for name in sources if name in self.rows.sources]
+        if not names:
+            return []
+        scored = np.stack([complete(sources[name]) for name in names])
+        patterns, which = np.unique(scored, axis=1, return_inverse=True)
+        found = []
+        for number, pattern in enumerate(patterns.T):
+            present = tuple(name for name, there in zip(names, pattern, strict=True) if there)
+            if present:
+                found.append((present, np.flatnonzero(which.ravel() == number)))
+        return found
+
+    def _fitted_on(self, names: Names) -> Ladder:
+        usable, notes = self._learnable(tuple(sorted(names)))
+        if usable not in self.fitted:
+            rows = self.rows.only(usable)
+            with silenced() if self.fitted else nullcontext():
+                ladder = self.fitted[usable] = self.new_ladder().fit(rows)
+            ladder.report = replace(ladder.report, notes=(*ladder.report.notes, *notes))
+            free = tuple(name for name in usable if name not in self.llm_names)
+            if ladder.without_llm is not None and len(self.rows.only(free)) == len(rows):
+                self.fitted.setdefault(free, ladder.without_llm)  # fitted on these very rows already
+        return self.fitted[usable]
+
+    def _learnable(self, names: Names) -> tuple[Names, list[str]]:
+        """Return the names less those without enough rows in common with the others, fewest rows first.
+
+        Where no subset can be learned from, all stay: nothing is learned then.
+        """
+        kept, notes = names, []
+        while len(kept) > 1 and not self.new_ladder().can_learn(self.rows.only(kept)):
+            scored = {name: int(complete(self.rows.sources[name]).sum()) for name in kept}
+            fewest = min(kept, key=lambda name: (scored[name], name not in self.llm_names, name))
+            notes.append(f"{fewest} is left out: only {scored[fewest]} of {len(self.rows)} rows have its scores")
+            kept = tuple(name for name in kept if name != fewest)
+        return (kept, notes) if self.new_ladder().can_learn(self.rows.only(kept)) else (names, [])
