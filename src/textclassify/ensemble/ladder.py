@@ -78,20 +78,29 @@ class Ladder:
             report_progress("comparing combiners", number, len(rungs) + 1)
             comparison.add(name, cross_fitted(make, rows, folds))
         report_progress("comparing combiners", len(rungs), len(rungs) + 1)
+        if len(rungs) == 1:  # one source: nothing to combine, and nothing to hold it against
+            report = LadderReport(len(rows), comparison.reports(rungs))
+            self._deploy(BestSingle().fit(rows), report, comparison.losses[BestSingle.rung])
+        else:
+            self._gated(rows, comparison, rungs)
+        report_progress("comparing combiners", len(rungs) + 1, len(rungs) + 1)
+        return self
+
+    def _gated(self, rows: FusionRows, comparison: Comparison, rungs: Mapping[str, Callable[[], Combiner]]) -> None:
+        """Deploy the simplest rung near the best if it beats the reference, else the reference."""
         with silenced():
             chosen, reference = comparison.simplest_near_best(), _Reference(self).fit(rows)
-        self.without_llm = reference.without_llm
-        inside = Ladder(self._rungs_up_to(reference), self.llm_names, self.metric, self.random_state)
-        with silenced():
-            comparison.add(reference.name, cross_fitted(lambda: _Reference(inside), rows, folds), as_reference=True)
-        report_progress("comparing combiners", len(rungs) + 1, len(rungs) + 1)
+            self.without_llm = reference.without_llm
+            inside = Ladder(self._rungs_up_to(reference), self.llm_names, self.metric, self.random_state)
+            held_out = cross_fitted(lambda: _Reference(inside), rows, self._folds(rows))
+        comparison.add(reference.name, held_out, as_reference=True)
         gate = comparison.gate(comparison.judged(chosen), reference.name, wanted=chosen)
         report = LadderReport(len(rows), comparison.reports(rungs), gate, pool_weights=_pool_weights(rows))
         if gate.passed:
-            return self._deploy(rungs[chosen]().fit(rows), report, comparison.losses[chosen])
-        self._deploy(reference.chosen, report, comparison.reference_losses)
-        self.report = replace(self.report, selected=reference.name)
-        return self
+            self._deploy(rungs[chosen]().fit(rows), report, comparison.losses[chosen])
+        else:
+            self._deploy(reference.chosen, report, comparison.reference_losses)
+            self.report = replace(self.report, selected=reference.name)
 
     def can_learn(self, rows: FusionRows) -> bool:
         """Return whether there are enough rows to hold out, of at least two labels that have two rows each."""
