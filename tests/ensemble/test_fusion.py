@@ -124,5 +124,8 @@ def test_multi_label_from_end_to_end():
 
 
 def test_without_sources_there_is_nothing_to_fuse():
-    with pytest.raises(ConfigError, match="needs sources"):
-        FusionEnsemble().fit(WORDS, LABELS)
+    for sources in (None, [LinearClassifier()]):
+        with pytest.raises(ConfigError, match="needs sources by name"):
+            FusionEnsemble(sources).fit(WORDS, LABELS)
+    with pytest.raises(ConfigError, match="'x' is int, not a TextClassifier"):
+        FusionEnsemble({"x": 5}).fit(WORDS, LABELS)

@@ -269,6 +269,10 @@ def test_other_bad_input_names_the_value_and_the_remedy(simulate):
         ScoreFusion(combiner="mpl").fit(sources, simulation.gold)
     with pytest.raises(ConfigError, match="known: accuracy"):
         ScoreFusion(metric="speed").fit(sources, simulation.gold)
+    with pytest.raises(ConfigError, match="no Combiner class"):
+        ScoreFusion(rungs=["pooling"]).fit(sources, simulation.gold)
+    with pytest.raises(ConfigError, match="at least 1"):
+        ScoreFusion(combiner="mlp", hidden_dims=[-4]).fit(sources, simulation.gold)
     with pytest.raises(NotFittedError, match="call fit"):
         ScoreFusion().predict(sources)
     with pytest.raises(ScoresError, match="did you mean 'encoder'"):
@@ -305,3 +309,19 @@ def test_results_and_fusions_can_be_pickled_and_copied(simulate):
     again = pickle.loads(pickle.dumps(fusion.predict(sources)))
     assert again.explain(0) == fusion.predict(sources).explain(0)
     assert copy.deepcopy(fusion).predict_scores(sources).equals(fusion.predict_scores(sources))
+
+
+def test_multi_label_scores_with_one_gold_label_per_text_are_refused(simulate):
+    """A row that does not add up to 1 makes scores multi-label; silence would give a fusion of another kind."""
+    simulation = simulate(20)
+    probabilities = simulation.source(1.0).probabilities
+    probabilities[3] *= 0.5
+    with pytest.raises(ScoresError, match="multi_label=False"):
+        ScoreFusion().fit({"encoder": Scores.from_probabilities(probabilities, simulation.labels)}, simulation.gold)
+
+
+def test_scores_of_another_kind_than_in_fitting_are_refused(simulate, simulate_multi_label):
+    single, several = simulate(40), simulate_multi_label(40)
+    fusion = ScoreFusion().fit({"encoder": several.source(1.0)}, several.gold)
+    with pytest.raises(ScoresError, match="single-label and the fusion is multi-label"):
+        fusion.predict({"encoder": single.source(1.0)})

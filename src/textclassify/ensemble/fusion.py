@@ -94,8 +94,11 @@ class FusionEnsemble(TextClassifier):
         self.random_state = random_state
 
     def _fit(self, data: TrainingData) -> None:
-        if not self.sources:
-            raise ConfigError("a fusion needs sources: FusionEnsemble({'linear': LinearClassifier(), ...})")
+        if not self.sources or not isinstance(self.sources, Mapping):
+            raise ConfigError("a fusion needs sources by name: FusionEnsemble({'linear': LinearClassifier(), ...})")
+        for name, source in self.sources.items():
+            if not isinstance(source, TextClassifier):
+                raise ConfigError(f"source {name!r} is {type(source).__name__}, not a TextClassifier")
         folds = held_out_folds(data, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state)
         usable = np.flatnonzero(folds >= 0)
         rows = usable if len(usable) else np.arange(len(data))  # too few to hold any out: nothing will be learned

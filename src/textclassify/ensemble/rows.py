@@ -84,6 +84,11 @@ def fusion_rows(
                 "trusts the source too much; pass out-of-fold scores (FoldAverage.out_of_fold_scores_)"
             )
     first = next(iter(checked.values()))
+    if first.multi_label and len(gold) and all(isinstance(answer, str | int) for answer in gold):
+        raise ScoresError(
+            "the sources are multi-label and gold has one label per text; pass lists of labels, or, if labels exclude "
+            "each other, scores made with multi_label=False"
+        )
     encoded = LabelSchema(first.labels, multi_label=first.multi_label).encode(gold)
     if len(encoded) != len(first):
         raise ScoresError(f"{len(first)} scored texts but {len(encoded)} gold labels; pass one per text")
@@ -100,8 +105,8 @@ def aligned(sources: Mapping[str, Scores]) -> dict[str, Scores]:
         ScoresError: they do not.
 
     """
-    if not sources:
-        raise ScoresError("no source given; pass {'encoder': scores, ...}")
+    if not sources or not isinstance(sources, Mapping):
+        raise ScoresError("no source given; pass scores by name: {'encoder': scores, ...}")
     names = sorted(sources)
     first = sources[names[0]]
     for name in names:

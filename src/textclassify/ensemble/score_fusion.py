@@ -27,6 +27,7 @@ from textclassify.errors import ConfigError, MissingDependencyError, NotFittedEr
 
 COMBINERS = ("auto", "mlp")
 KIND = "score_fusion"
+_KINDS = {True: "multi-label", False: "single-label"}
 
 
 class ScoreFusion:
@@ -255,7 +256,13 @@ class ScoreFusion:
     def _known(self, sources: Mapping[str, Scores]) -> dict[str, Scores]:
         self._require_fit()
         known = aligned(sources)
-        check_same_labels(self.labels_, next(iter(known.values())).labels, next(iter(known)))
+        name, first = next(iter(known.items()))
+        check_same_labels(self.labels_, first.labels, name)
+        if first.multi_label != self.multi_label_:
+            raise ScoresError(
+                f"source {name!r} is {_KINDS[first.multi_label]} and the fusion is {_KINDS[self.multi_label_]}; "
+                f"pass multi_label={self.multi_label_} to Scores.from_probabilities or from_votes"
+            )
         for name, scores in known.items():
             if name not in self.known_names_:
                 hint = did_you_mean(name, self.known_names_)
@@ -300,6 +307,11 @@ class ScoreFusion:
         if self.combiner not in COMBINERS:
             hint = did_you_mean(self.combiner, COMBINERS)
             raise ConfigError(f"unknown combiner {self.combiner!r}{hint}; known: {', '.join(COMBINERS)}")
+        for rung in self.rungs or ():
+            if not callable(rung):
+                raise ConfigError(f"rung {rung!r} is no Combiner class; pass classes such as LogLinearPool")
+        if self.hidden_dims is not None and not all(width > 0 for width in self.hidden_dims):
+            raise ConfigError(f"hidden_dims must be widths of at least 1, got {list(self.hidden_dims)}")
 
     def _require_fit(self) -> Self:
         if not hasattr(self, "patterns_"):
