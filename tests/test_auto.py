@@ -47,6 +47,38 @@ def test_saved_and_loaded_it_answers_bit_for_bit_without_its_data_paths(tmp_path
     assert "secret" not in (tmp_path / "model" / "textclassify.json").read_text(encoding="utf-8")
 
 
+def test_the_label_schema_is_stored_with_its_descriptions(tmp_path):
+    """A refit of a loaded model knows the same labels, also one without a row; the file that named them may be gone."""
+    file = tmp_path / "labels.yaml"
+    file.write_text("labels: {login: access, delivery: parcels, billing: money, other: the rest}\n", encoding="utf-8")
+    AutoFusionClassifier({**SMALL, "labels": str(file)}).fit(frame()).save(tmp_path / "model")
+    file.unlink()
+
+    loaded = load(tmp_path / "model")
+
+    assert loaded.schema_.names == ("login", "delivery", "billing", "other")
+    refitted = AutoFusionClassifier(**loaded.get_params()).fit(frame())
+    assert refitted.schema_ == loaded.schema_
+    assert refitted.schema_.descriptions["billing"] == "money"
+    assert str(tmp_path) not in (tmp_path / "model" / "textclassify.json").read_text(encoding="utf-8")
+
+
+def test_the_group_column_clusters_the_intervals():
+    """Ten rows of one customer tell one story; `groups` by hand take the column's place."""
+    train = frame().assign(customer=range(60))
+    test = frame(30).assign(customer=[row // 10 for row in range(30)])
+    test["label"] = ["billing"] * 10 + test["label"].tolist()[10:]
+    classifier = AutoFusionClassifier({**SMALL, "group_column": "customer"}).fit(train)
+
+    evaluation = classifier.evaluate(test)
+
+    assert len(set(evaluation.data.clusters.tolist())) == 3
+    assert len(set(classifier.evaluate(test, groups=range(30)).data.clusters.tolist())) == 30
+    one_by_one = classifier.evaluate(test, groups=range(30))["fusion"].intervals["accuracy"]
+    by_customer = evaluation["fusion"].intervals["accuracy"]
+    assert by_customer.high - by_customer.low > one_by_one.high - one_by_one.low
+
+
 def test_it_keeps_the_contract_of_every_classifier():
     data = frame(30)
     check_classifier(lambda: AutoFusionClassifier(SMALL), data["text"].tolist(), data["label"].tolist())

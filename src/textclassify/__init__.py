@@ -25,7 +25,7 @@ _HOMES = {
     "TextClassifier": "core.contract",
     "TrainingData": "core.types",
     "TransformerClassifier": "ml.roberta_classifier",
-    "load": "core.contract",
+    "load": "core.kinds",
 }
 
 __all__ = [  # noqa: PLE0604 - the names are the keys of the table above

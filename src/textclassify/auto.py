@@ -89,9 +89,9 @@ class AutoFusionClassifier(TextClassifier):
         """Return the fusion beside each source alone and beside the same fusion without language models.
 
         Args:
-            texts: texts, or a table that holds the labels too.
+            texts: texts, or a table that holds the labels too, and the groups where training had a `group_column`.
             labels: gold labels.
-            **options: what `textclassify.runs.evaluation.evaluate` takes.
+            **options: what `textclassify.runs.evaluation.evaluate` takes; `groups` take the place of the column.
 
         """
         from textclassify.runs.evaluation import evaluate
@@ -104,8 +104,9 @@ class AutoFusionClassifier(TextClassifier):
             text_column=config.text_column,
             label_columns=config.label_columns if labels is None else None,
             multi_label=schema.multi_label,
+            group_column=config.group_column if options.get("groups") is None else None,
         )
-        return evaluate(self.ensemble_, data.texts, data.schema.decode(data.gold), **options)
+        return evaluate(self.ensemble_, data, **options)
 
     def _given_schema(self) -> LabelSchema | None:
         labels = self.config_.labels
@@ -124,7 +125,8 @@ class AutoFusionClassifier(TextClassifier):
         self.ensemble_, self.findings_ = fusion, list(learned["findings"])
 
     def _stored_parameters(self) -> dict[str, Any]:
-        settings = self.config_.model_dump(mode="json", exclude_unset=True)
-        for private in ("data", "test_data", "output_dir", "cache_dir", "labels"):
-            settings.pop(private, None)
+        private = {"data", "test_data", "output_dir", "cache_dir"}
+        settings = self.config_.model_dump(mode="json", exclude_unset=True, exclude={*private, "labels"})
+        if self.config_.labels is not None:  # as it was in training: the file that held it may be gone
+            settings["labels"] = self.schema_.to_dict()
         return {"config": settings}

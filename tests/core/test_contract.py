@@ -12,8 +12,10 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 
 import textclassify
+from textclassify.core.contract import load, read_part
 from textclassify.core.scales import Status
 from textclassify.core.scores import Scores
+from textclassify.core.storage import FromFolder, new_folder, write_manifest
 from textclassify.errors import ConfigError, DataError, LabelError, NotFittedError, ScoresError, StorageError
 from textclassify.ml.linear import LinearClassifier
 from textclassify.testing import FixedClassifier
@@ -195,6 +197,52 @@ def test_a_manifest_that_describes_no_classifier_is_refused(tmp_path, key):
 
     with pytest.raises(StorageError, match="does not describe a fixed"):
         textclassify.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"schema": {"labels": [{"name": "a"}, {"name": "a"}]}}, "does not describe a fixed"),
+        ({"schema": 5}, "does not describe a fixed"),
+        ({"parameters": ["answers"]}, "does not describe a fixed"),
+        ({"parameters": {"answers": {}, "wrong": 1}}, "does not describe a fixed"),
+    ],
+)
+def test_a_manifest_with_nonsense_in_it_is_a_storage_error(tmp_path, state, message):
+    """Whatever is wrong in the folder, the remedy concerns the folder."""
+    with_gap().save(tmp_path / "model")
+    path = tmp_path / "model" / "textclassify.json"
+    manifest = json.loads(path.read_text())
+    manifest["state"] |= state
+    path.write_text(json.dumps(manifest))
+
+    with pytest.raises(StorageError, match=f"{message} .*save the model again"):
+        textclassify.load(tmp_path / "model")
+
+
+def test_a_part_of_an_unknown_kind_is_a_storage_error(tmp_path):
+    with new_folder(tmp_path / "model") as folder:
+        write_manifest(folder, "liner", {"parameters": {}, "schema": {}, "learned": {}})
+
+    with pytest.raises(StorageError, match="unknown kind of classifier 'liner'; did you mean 'linear'"):
+        read_part(tmp_path / "model")
+
+
+def test_addresses_in_a_folder_are_marked_wherever_they_stand(tmp_path):
+    """An automatic fusion that is loaded and fitted again asks the address that its folder names."""
+    config = {"llm_provider": "openai", "llm_base_url": "https://evil.example/v1", "encoder": False}
+    with new_folder(tmp_path / "model") as folder:
+        FixedClassifier({}, default=[0.5, 0.5]).write_into(folder)
+    path = tmp_path / "model" / "textclassify.json"
+    manifest = json.loads(path.read_text())
+    manifest["state"]["parameters"]["source"] = config
+    path.write_text(json.dumps(manifest))
+
+    found = load(tmp_path / "model").source
+
+    assert found == config
+    assert type(found["llm_base_url"]) is FromFolder
+    assert type(found["llm_provider"]) is str
 
 
 def test_saving_unfitted_is_refused(tmp_path):

@@ -39,6 +39,23 @@ def test_conflicting_duplicates_show_both_answers():
     )
 
 
+def test_repetitions_in_another_writing_are_counted_and_called_so():
+    """Case and white space make no new text."""
+    data = training_data(["Same text", "b", " same  TEXT", "c"], ["x", "y", "x", "y"])
+
+    assert the_only(describe(data)).startswith(
+        "1 row repeats the text and the answer of an earlier one, case and white space aside, e.g. row 2 those of row 0"
+    )
+
+
+def test_overlap_in_another_writing_is_found():
+    """A line break at the end of a file's last column hides it from a comparison of exact texts."""
+    train = training_data(["a", "b c", "d", "e"], ["x", "y", "x", "y"])
+
+    finding = the_only(describe(train, training_data(["f", "B c\n"], ["x", "y"])))
+    assert "e.g. test row 1 that of training row 1" in finding
+
+
 def test_overlap_of_training_and_test_names_both_rows():
     """Results on texts that were learned by heart are too good."""
     train = training_data(["a", "b", "c", "d"], ["x", "y", "x", "y"])

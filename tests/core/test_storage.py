@@ -1,13 +1,25 @@
 """Model folders: written whole or not at all, and never read when something about them is wrong."""
 
+import copy
 import json
 import os
+import pickle
 import sys
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
-from textclassify.core.storage import MANIFEST, new_folder, read_arrays, read_manifest, write_arrays, write_manifest
+from textclassify.core.storage import (
+    MANIFEST,
+    FromFile,
+    FromFolder,
+    new_folder,
+    read_arrays,
+    read_manifest,
+    write_arrays,
+    write_manifest,
+)
 from textclassify.errors import StorageError
 
 
@@ -96,7 +108,20 @@ def test_a_newer_format_names_both_versions(tmp_path):
         read_manifest(folder)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', "\udcff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"format": 1}',
+        "\udcff",
+        "[" * 100_000,
+        '{"format": 1, "kind": "linear", "state": {}, "sha256": [1]}',
+        '{"format": 1, "kind": ["linear"], "state": {}, "sha256": {}}',
+        '{"format": 1, "kind": "linear", "state": [], "sha256": {}}',
+    ],
+)
 def test_a_damaged_manifest_is_refused(tmp_path, content):
     """Whatever is in the file, the message says that it is damaged."""
     folder = saved(tmp_path / "model")
@@ -104,6 +129,16 @@ def test_a_damaged_manifest_is_refused(tmp_path, content):
 
     with pytest.raises(StorageError, match="is damaged"):
         read_manifest(folder)
+
+
+@pytest.mark.parametrize("mark", [FromFile, FromFolder])
+def test_what_was_read_from_a_file_stays_marked_in_copies(mark):
+    """A clone of a loaded classifier is as little its user's word as the classifier itself."""
+    value = mark("https://x")
+
+    for copied in (copy.deepcopy({"a": value})["a"], pickle.loads(pickle.dumps(value)), clone(value, safe=False)):
+        assert type(copied) is mark
+        assert copied == "https://x"
 
 
 def test_a_folder_without_a_classifier_says_so(tmp_path):

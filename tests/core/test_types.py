@@ -1,5 +1,6 @@
 """`TrainingData` and `ClassificationResult`: checked going in, columnar coming out."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -176,3 +177,50 @@ def test_gold_with_an_unseen_label_or_another_length_is_refused():
         gold_for(["a", "c"], LabelSchema(("a", "b")), 2)
     with pytest.raises(LabelError, match="2 texts but 1 labels"):
         gold_for(["a"], LabelSchema(("a", "b")), 2)
+
+
+def test_texts_that_differ_in_case_or_white_space_are_one_cluster_and_keep_their_own_hashes():
+    """Whoever learned one knows the other by heart; scores are aligned by the exact text all the same."""
+    data = TrainingData(["Same text", " same\n TEXT ", "other"], list("xxy"))
+
+    assert data.clusters[0] == data.clusters[1] != data.clusters[2]
+    assert data.wording_ids[0] == data.wording_ids[1]
+    assert len(set(data.row_ids.tolist())) == 3
+
+
+def test_the_group_1_and_the_group_named_1_are_two_groups():
+    """Numbers and names come from different columns or files."""
+    assert TrainingData(list("abc"), list("xyx"), groups=[1, "1", np.int64(1)]).clusters.tolist() == [0, 1, 0]
+
+
+class Fused:
+    """Explains rows, and stands for a fusion that holds its training scores."""
+
+    def __init__(self, adds):
+        self.adds, self.training_scores = adds, b"confidential" * 10_000
+
+    def explain(self, row):
+        return self.adds[row]
+
+
+def test_a_pickled_result_is_still_explained_and_leaves_the_training_data_behind():
+    """Results travel between processes; what the fusion learned from does not go with them."""
+    adds = [{"encoder": 1.5, "llm": -0.5}, {"encoder": 2.0}, {}]
+    result = decide(SINGLE, contributions=Fused(adds).explain)
+
+    stored = pickle.dumps(result)
+
+    assert b"confidential" not in stored
+    assert [pickle.loads(stored).explain(row) for row in range(3)] == adds
+    assert pickle.loads(stored).predictions == result.predictions
+
+
+def test_a_slice_of_a_result_can_be_pickled():
+    """Also a slice of a slice, and one of a result that came out of a pickle."""
+    result = decide(SINGLE, contributions=Fused([{"llm": float(row)} for row in range(3)]).explain)
+
+    again = pickle.loads(pickle.dumps(result[1:][:1]))
+
+    assert (len(again), again.explain(0)) == (1, {"llm": 1.0})
+    assert pickle.loads(pickle.dumps(again[:])).explain(-1) == {"llm": 1.0}
+    assert pickle.loads(pickle.dumps(decide(SINGLE)[:2])).predictions == ["a", "b"]

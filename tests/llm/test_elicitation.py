@@ -1,14 +1,10 @@
-import json
-import math
 import unicodedata
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textclassify.llm.chat import ChatReply, TokenLogprob
-from textclassify.llm.elicitation import label_logprobs, parse_label, parse_labels, parse_scores
+from textclassify.llm.elicitation import parse_label, parse_labels
 
 CODES = ["A", "B", "C", "D"]
 NAMES = ["world", "sports", "business", "sci/tech"]
@@ -144,87 +140,3 @@ def test_labels_that_are_found_are_there(answer):
     """As for a single label."""
     for found in parse_labels(answer, CODES, NAMES) or ():
         assert names_it(answer, found)
-
-
-def test_verbal_scores_become_probabilities():
-    """Codes or names, percentages or shares, wrapped or not."""
-    expected = [0.1, 0.2, 0.3, 0.4]
-    for answer in (
-        '{"A": 10, "B": 20, "C": 30, "D": 40}',
-        '{"scores": {"World": 0.1, "b": 0.2, "C": 0.3, "sci/tech": 0.4}}',
-    ):
-        np.testing.assert_allclose(parse_scores(answer, CODES, NAMES), expected)
-    multi = parse_scores('{"A": 1, "B": 0.9, "C": 0, "D": 0.5}', CODES, NAMES, multi_label=True)
-    np.testing.assert_allclose(multi, [1, 0.9, 0, 0.5])
-
-
-@pytest.mark.parametrize(
-    "answer",
-    ['{"A": 1, "B": 2, "C": 3}', '{"A": 1, "B": 2, "C": 3, "D": -1}', '{"A": NaN, "B": 2, "C": 3, "D": 4}',
-     '{"A": 1e999, "B": 2, "C": 3, "D": 4}', '{"A": "1", "B": 2, "C": 3, "D": 4}',
-     '{"A": true, "B": 2, "C": 3, "D": 4}',
-     '{"A": 0, "B": 0, "C": 0, "D": 0}', '{"A": 1, "A": 2, "B": 2, "C": 3, "D": 4}',
-     '{"A": 1, "world": 1, "B": 2, "C": 3, "D": 4}',
-     '{"A": 1, "B": 2, "C": 3, "D": 4, "other": 5}', '{"A": 1, "B": 2, "C": 3, "D"', "[1, 2, 3, 4]", "A", "",
-     '{"A": ' + "9" * 400 + ', "B": 2, "C": 3, "D": 4}'],
-)  # fmt: skip
-def test_scores_that_are_not_all_usable_are_no_answer(answer):
-    """A missing or nonsensical score must not become a zero."""
-    assert parse_scores(answer, CODES, NAMES) is None
-
-
-@given(st.dictionaries(st.sampled_from([*CODES, "x"]), st.floats() | st.integers() | st.none() | st.text()))
-def test_scores_that_are_found_are_a_distribution(given_scores):
-    """Whatever comes, nothing that is found is NaN, negative or unnormalised."""
-    found = parse_scores(json.dumps(given_scores), CODES, NAMES)
-    if found is not None:
-        assert (found >= 0).all()
-        assert math.isclose(found.sum(), 1.0, rel_tol=1e-6)
-
-
-def replying(alternatives, token="A", before=()):
-    first = TokenLogprob(token, alternatives.get(token, -0.1), tuple(alternatives.items()))
-    return ChatReply(token, logprobs=(*before, first))
-
-
-def test_logprobs_are_read_over_all_codes():
-    """Variants of one code add up; what is not listed gets no more than is left."""
-    reply = replying({"A": math.log(0.6), " A": math.log(0.1), "B": math.log(0.2), "The": math.log(0.06)})
-
-    probabilities = np.exp(label_logprobs(reply, CODES))
-
-    np.testing.assert_allclose(probabilities[:2] / probabilities[1], [3.5, 1.0])
-    np.testing.assert_allclose(probabilities.sum(), 1.0)
-    np.testing.assert_allclose(probabilities[2:] / probabilities[1], [0.1, 0.1])  # half of the 0.04 left, each
-
-
-def test_a_leading_quote_or_space_is_skipped():
-    """Some tokenizers write it as a token of its own."""
-    reply = replying({"A": -0.5, "B": -1.0}, before=[TokenLogprob(' "', -0.1, ((' "', -0.1), ("A", -3.0)))])
-    assert label_logprobs(reply, CODES).argmax() == 0
-
-
-@pytest.mark.parametrize(
-    "alternatives",
-    [{}, {"A": 0.0}, {"A": 0.0, "B": 0.0}, {"A": -9999.0, "B": -9999.0}, {"A": 0.0, "B": -9999.0},
-     {"A": -0.1, "B": -0.2},
-     {"A": math.nan, "B": -1.0}, {"A": math.inf, "B": -1.0}, {"A": 0.01, "B": -9.0}, {"The": -0.1, "A": -3.0}],
-)  # fmt: skip
-def test_logprobs_that_make_no_sense_are_none(alternatives):
-    """Servers that cannot give them often send zeros instead."""
-    assert label_logprobs(replying(alternatives, token=next(iter(alternatives), "A")), CODES) is None
-
-
-def test_no_logprobs_are_none_and_so_are_codes_that_share_a_token():
-    """With codes 1 and 10, the token 1 says nothing."""
-    assert label_logprobs(ChatReply("A"), CODES) is None
-    assert label_logprobs(replying({"1": -0.2, "2": -2.0}, token="1"), ["1", "2", "10"]) is None
-
-
-@given(st.dictionaries(st.text(max_size=3), st.floats(max_value=0.0) | st.just(-9999.0), max_size=6))
-def test_logprobs_that_are_found_are_a_distribution(alternatives):
-    """Whatever comes, nothing infinite reaches the scores."""
-    found = label_logprobs(replying(alternatives), CODES)
-    if found is not None:
-        assert np.isfinite(found).all()
-        assert math.isclose(np.exp(found).sum(), 1.0, rel_tol=1e-6)

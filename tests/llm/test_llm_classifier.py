@@ -1,15 +1,17 @@
 """LLMClassifier: what is asked, how replies become scores, and what never leaves it."""
 
-import contextlib
+import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
-from textclassify import LLMClassifier, load
+from textclassify import FusionEnsemble, LLMClassifier, load
 from textclassify.core.scales import IN_SAMPLE, NEVER_TRAINED, Method, Status
 from textclassify.errors import AuthenticationError, ConfigError, NotFittedError
-from textclassify.testing import ScriptedChat
+from textclassify.testing import ScriptedChat, check_classifier
 
 LABELS = {"billing": "charges and invoices", "delivery": "parcels on their way"}
 
@@ -22,6 +24,20 @@ def classifier(tmp_path):
         return LLMClassifier(labels, chat=ScriptedChat(replies), cache_dir=tmp_path / "cache", **options)
 
     return make
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_it_keeps_the_contract_of_every_classifier(monkeypatch, tmp_path, multi_label):
+    """Also copies without the chat answer what was asked before: the replies are in the cache."""
+    monkeypatch.setenv("TEXTCLASSIFY_CACHE_DIR", str(tmp_path))
+    chat = ScriptedChat(lambda request: "B" if "parcel" in request.messages[-1].content else "A")
+    labels = ["billing", "billing", "delivery", "delivery"]
+
+    check_classifier(
+        lambda: LLMClassifier(LABELS, chat=chat, examples_per_label=1, multi_label=multi_label),
+        ["charged twice", "wrong invoice", "parcel late", "parcel lost"],
+        [[label] for label in labels] if multi_label else labels,
+    )
 
 
 def test_it_predicts_unfitted_and_a_reply_is_one_vote(classifier):
@@ -135,15 +151,64 @@ def test_a_key_is_neither_saved_nor_pickled_nor_shown(server, tmp_path):
     assert b"sk-very-secret" not in pickle.dumps(classifier)
 
 
-def test_a_loaded_folder_sends_no_key_to_the_address_in_it(server, tmp_path, monkeypatch):
-    """A folder from elsewhere could name any address."""
-    options = {"provider": "openai", "model": "any", "base_url": server.url}
-    LLMClassifier(LABELS, api_key="sk-1", **options).save(tmp_path / "model")
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
-    loaded = load(tmp_path / "model").set_params(cache_dir=tmp_path / "cache")
-    with contextlib.suppress(AuthenticationError):
+@pytest.mark.parametrize(
+    "copied", [lambda loaded: loaded, clone, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))]
+)
+def test_a_loaded_folder_sends_no_key_to_the_address_in_it(server, tmp_path, monkeypatch, copied):
+    """A folder from elsewhere could name any address, and any variable; copies of what it holds are no better."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-this-machine")
+    options = {"provider": "openai", "model": "any", "api_key_env": "AWS_SECRET_ACCESS_KEY"}
+    LLMClassifier(LABELS, base_url=server.url, **options).save(tmp_path / "model")
+    loaded = copied(load(tmp_path / "model")).set_params(labels=LABELS, cache_dir=tmp_path / "cache")
+
+    with pytest.raises(AuthenticationError, match="set OPENAI_BASE_URL, or pass base_url as an argument"):
         loaded.predict(["text"])
-    assert not any("sk-environment" in str(headers) for headers in server.headers)
+    assert server.headers == []
+    server.will_answer(body={"choices": [{"message": {"content": "B"}, "finish_reason": "stop"}]})
+    assert loaded.set_params(base_url=server.url).predict(["text"]).predictions == ["delivery"]
+
+
+def test_a_key_is_shown_nowhere_and_copies_keep_it():
+    """Notebooks show a classifier as HTML, and whatever holds it shows its parameters."""
+    classifier = LLMClassifier(LABELS, provider="openai", api_key="sk-secret")
+    shown = [classifier, FusionEnsemble({"llm": classifier}), classifier.get_params()]
+
+    assert not any("sk-secret" in text for one in shown for text in (repr(one), str(one)))
+    assert not any("sk-secret" in one._repr_html_() for one in shown[:2])
+    for copied in (clone(classifier), copy.copy(classifier), copy.deepcopy(classifier)):
+        assert copied.api_key.reveal() == "sk-secret"
+
+
+def test_a_key_pasted_as_the_name_of_its_variable_is_refused_at_once():
+    """Whatever is kept is shown and saved."""
+    with pytest.raises(ConfigError, match="name of an environment variable"):
+        LLMClassifier(LABELS, api_key_env="sk-secret")
+    with pytest.raises(ConfigError, match="name of an environment variable"):
+        LLMClassifier(LABELS).set_params(api_key_env="sk-secret")
+
+
+def test_copies_share_the_chat_and_folders_and_pickles_leave_it_out(classifier, tmp_path):
+    """It may hold connections and locks; without it only known texts have an answer, and never another model's."""
+    asked = classifier(lambda _: "B")
+    asked.chat.lock = threading.Lock()
+    asked.predict(["known"])
+    asked.save(tmp_path / "model")
+
+    assert clone(asked).chat is copy.deepcopy(asked).chat is asked.chat
+    pickled, loaded = pickle.loads(pickle.dumps(asked)), load(tmp_path / "model").set_params(cache_dir=asked.cache_dir)
+    for unknown, one in {"one": pickled, "other": loaded}.items():
+        assert one.predict(["known"]).predictions == ["delivery"]
+        with pytest.raises(ConfigError, match=r"'scripted'.*set_params\(chat=\.\.\.\)"):
+            one.predict([unknown])
+        assert one.set_params(chat=asked.chat).predict([unknown]).predictions == ["delivery"]
+
+
+def test_what_a_chat_costs_is_unknown_and_its_name_is_the_source(classifier):
+    """It is no model of this process, though no provider was named."""
+    scores = classifier(lambda _: "A").predict_scores(["text"])
+
+    assert np.isnan(scores.cost).all()
+    assert scores.source == "scripted:scripted"
 
 
 @pytest.mark.slow

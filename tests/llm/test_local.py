@@ -1,4 +1,4 @@
-"""LocalScorer against the naive computation, on a tiny model made here and (slow) on the embedded one."""
+"""LocalScorer against the naive computation, and LLMClassifier on it; a tiny model and (slow) the embedded one."""
 
 import pickle
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from textclassify import LLMClassifier
 from textclassify.errors import ConfigError, ModelError
 
 torch = pytest.importorskip("torch")
@@ -53,15 +54,23 @@ def tiny_tokenizer(chat_template=CHATML):
     return tokenizer
 
 
-def tiny_folder(folder, *, model_class="LlamaForCausalLM", config_class="LlamaConfig", **options):
+def tiny_folder(
+    folder,
+    *,
+    model_class="LlamaForCausalLM",
+    config_class="LlamaConfig",
+    initializer_range=0.3,
+    positions=128,
+    **options,
+):
     tokenizer = tiny_tokenizer()
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
     config = getattr(transformers, config_class)(
         vocab_size=len(tokenizer),
         num_key_value_heads=2,
-        max_position_embeddings=128,
-        initializer_range=0.3,
+        max_position_embeddings=positions,
+        initializer_range=initializer_range,
         eos_token_id=1,
         **sizes,
         **options,
@@ -261,10 +270,49 @@ def test_a_scorer_pickles_without_its_weights(folder):
     scorer = LocalScorer(str(folder), precision="fp32")
     before = scorer.log_likelihoods(TURNS, ["cat"], LABELS).values
 
+    assert scorer.identity
     stored = pickle.dumps(scorer)
 
     assert len(stored) < 2000
+    assert "identity" not in vars(pickle.loads(stored))  # it may compute otherwise where it is opened
     np.testing.assert_array_equal(pickle.loads(stored).log_likelihoods(TURNS, ["cat"], LABELS).values, before)
+
+
+def test_cached_scores_are_told_apart_by_how_they_were_computed(folder):
+    """What "auto" is differs by machine: bf16 or fp32, whose scores differ by more than rounding."""
+    automatic = LocalScorer(str(folder)).identity
+    formats = {name: LocalScorer(str(folder), precision=name).identity for name in ("fp32", "bf16")}
+
+    assert list(formats.values()).count(automatic) == 1
+    assert LocalScorer(str(folder), device="meta", precision="fp32").identity != formats["fp32"]
+
+
+@pytest.mark.parametrize("change", ["labels", "model"])
+def test_the_prior_is_that_of_the_labels_and_the_model_that_are_asked(folder, tmp_path, change):
+    """Another's would be taken out of the scores without a word."""
+    options = {
+        "labels": ["cats", "dogs"],
+        "model": str(tiny_folder(tmp_path / "other", initializer_range=0.9)),
+        "cache_dir": tmp_path / "cache",
+    }
+    changed = LLMClassifier(**options | {change: ["mats", "cats"] if change == "labels" else str(folder)})
+    changed.predict(TEXTS)
+
+    scores = changed.set_params(**options).predict_scores(TEXTS)
+
+    assert scores.equals(LLMClassifier(**options).predict_scores(TEXTS))
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_the_share_of_texts_that_did_not_fit_into_the_prompt_is_told(tmp_path, multi_label):
+    """Also when the scores come from the cache: the answer is about a part of the text either way."""
+    folder = str(tiny_folder(tmp_path / "model", positions=512))
+    classifier = LLMClassifier(["cats", "dogs"], model=folder, cache_dir=tmp_path, multi_label=multi_label)
+
+    for _ in range(2):
+        result = classifier.predict(["the cat sat on the mat " * 400, "cat", "mat", "dog"])
+        assert result.metadata["truncated_share"] == classifier.truncated_share_ == 1 / 4
+    assert classifier.predict(["cat"]).metadata["truncated_share"] == 0
 
 
 @pytest.mark.slow

@@ -3,11 +3,14 @@ import pickle
 
 import pytest
 
+from textclassify.core.storage import FromFile, FromFolder
 from textclassify.errors import AuthenticationError, ConfigError
-from textclassify.llm.providers import PROVIDERS, Secret, find_provider, is_loopback, resolve_endpoint
+from textclassify.llm.keys import Secret, checked_variable
+from textclassify.llm.providers import PROVIDERS, find_provider, is_loopback, resolve_endpoint
 
 KEY = "sk-secret-0123456789"
 LOOPBACK = "http://127.0.0.1:9/v1"
+EVIL = "https://evil.example/v1"
 
 
 @pytest.fixture(autouse=True)
@@ -79,19 +82,45 @@ def test_an_address_from_environment_or_argument_gets_the_key(monkeypatch):
     assert sent(resolve_endpoint("openai", LOOPBACK)) == f"Bearer {KEY}"
 
 
-def test_an_address_from_a_file_does_not_get_the_providers_key(monkeypatch):
-    """A model folder from a stranger must not be able to collect keys."""
+def test_an_address_from_a_configuration_does_not_get_the_providers_key(monkeypatch):
+    """The key in the environment was meant for the provider; a variable named beside the address is meant for it."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("HF_TOKEN", "other-key")
-    evil = "https://evil.example/v1"
+    monkeypatch.setenv("PROXY_KEY", "other-key")
+    evil = FromFile(EVIL)
 
-    with pytest.raises(AuthenticationError, match="not sent to an address read from a file"):
-        resolve_endpoint("openai", evil, base_url_from_file=True)
+    with pytest.raises(AuthenticationError, match=r"not sent to an address read from a file.*OPENAI_BASE_URL"):
+        resolve_endpoint("openai", evil)
     with pytest.raises(ConfigError, match="OPENAI_API_KEY belongs to a provider elsewhere"):
-        resolve_endpoint("vllm", evil, api_key_env="OPENAI_API_KEY", base_url_from_file=True)
-    assert sent(resolve_endpoint("vllm", LOOPBACK, base_url_from_file=True)) is None
-    assert sent(resolve_endpoint("openai", "https://api.openai.com/v1", base_url_from_file=True)) == f"Bearer {KEY}"
-    assert sent(resolve_endpoint("openai", evil, api_key_env="HF_TOKEN", base_url_from_file=True)) == "Bearer other-key"
+        resolve_endpoint("vllm", evil, api_key_env="OPENAI_API_KEY")
+    assert sent(resolve_endpoint("vllm", FromFile(LOOPBACK))) is None
+    assert sent(resolve_endpoint("openai", FromFile("https://api.openai.com/v1"))) == f"Bearer {KEY}"
+    assert sent(resolve_endpoint("openai", evil, api_key_env="PROXY_KEY")) == "Bearer other-key"
+
+
+@pytest.mark.parametrize("url", [EVIL, LOOPBACK])
+@pytest.mark.parametrize("options", [{"api_key_env": "AWS_SECRET_ACCESS_KEY"}, {"api_key": KEY}])
+def test_an_address_from_a_folder_gets_no_key_at_all(monkeypatch, url, options):
+    """A stranger's folder could name any variable of this machine; the address must come from its user."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
+
+    with pytest.raises(AuthenticationError, match=r"no key is sent.*set VLLM_BASE_URL, or pass base_url") as caught:
+        resolve_endpoint("vllm", FromFolder(url), **options)
+    assert KEY not in str(caught.value)
+    assert sent(resolve_endpoint("vllm", FromFolder(url))) is None
+    assert sent(resolve_endpoint("vllm", url, **options)) == f"Bearer {KEY}"
+    monkeypatch.setenv("VLLM_BASE_URL", url)
+    assert sent(resolve_endpoint("vllm", FromFolder(url), **options)) == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("key", ["sk-secret", "AIzaSySecret", "hf_Secret", "se cret", "secret=1", ""])
+def test_a_key_in_place_of_a_variables_name_is_refused_unseen(key):
+    """It is an easy mistake, and the message may end in a log."""
+    with pytest.raises(ConfigError, match="api_key_env is the name of an environment variable") as caught:
+        checked_variable(key)
+    assert not key or key not in str(caught.value)
+    with pytest.raises(ConfigError, match="api_key_env is the name"):
+        resolve_endpoint("openai", api_key_env="sk-secret")
+    assert checked_variable("MY_KEY2") == "MY_KEY2"
 
 
 def test_no_key_travels_in_the_clear():

@@ -11,6 +11,8 @@ from textclassify.core.progress import listening
 from textclassify.errors import ConfigError
 from textclassify.testing import check_classifier
 
+WORDS = "a the cat dog bird runs sleeps good bad very late parcel bill money refund is my was where not and".split()  # noqa: SIM905
+
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
@@ -154,6 +156,17 @@ def test_early_stopping_keeps_what_did_best_on_rows_held_back(make, messages):
 
     assert len(ruined.validation_losses_) < 8
     assert ruined.score(texts, np.repeat(labels, 3)) > 0.8
+
+
+def test_rows_held_back_are_news_to_every_part_of_the_classifier(make):
+    """With random labels, who does better than chance on them has seen them: so did the head that is fitted first."""
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(WORDS, 6)) for _ in range(80)]
+    options = {"early_stopping": True, "validation_fraction": 0.25, "num_epochs": 0}
+
+    losses = [make(**options).fit(texts, rng.permutation([0, 1] * 40)).validation_losses_[0] for _ in range(8)]
+
+    assert np.mean(losses) > np.log(2)
 
 
 def test_the_share_of_texts_that_are_cut_is_told(make, messages):

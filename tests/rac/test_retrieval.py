@@ -6,7 +6,8 @@ import pytest
 import textclassify
 from textclassify import LabelSchema, SimilarityClassifier
 from textclassify.core.progress import listening
-from textclassify.core.scales import NEVER_TRAINED, Method
+from textclassify.core.scales import IN_SAMPLE, NEVER_TRAINED, Method
+from textclassify.core.texts import hash_texts
 from textclassify.errors import ConfigError, NotFittedError
 from textclassify.testing import check_classifier
 
@@ -58,6 +59,14 @@ def test_examples_move_a_label_towards_what_they_say(make):
     moved = make(labels=with_example).predict_proba(["a cat runs"])
 
     assert moved[0, 1] > plain[0, 1] + 0.05
+
+
+def test_examples_of_the_schema_are_in_sample(make):
+    """A fusion that learned from them would trust the similarity too much."""
+    classifier = make(labels=LabelSchema(tuple(LABELS), examples={"billing": (TEXTS[1],)})).fit(TEXTS, GOLD)
+
+    assert classifier.seen_row_ids.tolist() == hash_texts([TEXTS[1]]).tolist()
+    assert classifier.predict_scores(TEXTS).fold.tolist() == [NEVER_TRAINED, IN_SAMPLE, NEVER_TRAINED, NEVER_TRAINED]
 
 
 def test_other_labels_are_noticed_after_a_prediction(make):

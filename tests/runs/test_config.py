@@ -1,10 +1,17 @@
 """Configuration: published keys, clear words about wrong ones, and which setting reaches which class."""
 
-import pytest
+import json
 
-from textclassify.errors import ConfigError, ModelError
+import pytest
+import yaml
+from sklearn.base import clone
+
+from textclassify import AutoFusionClassifier, load
+from textclassify.core.storage import FromFile
+from textclassify.errors import AuthenticationError, ConfigError, ModelError
+from textclassify.llm.providers import PROVIDERS
 from textclassify.runs.build import build_fusion
-from textclassify.runs.config import Config
+from textclassify.runs.config import Config, read_settings
 
 FREE = {"encoder": False, "similarity": False, "llm_provider": None}
 
@@ -97,3 +104,87 @@ def test_a_named_model_that_cannot_be_had_is_an_error_and_never_replaced(monkeyp
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelError, match="TEXTCLASSIFY_MODEL_PATHS"):
         build_fusion(Config.of({**FREE, "encoder": True, "ml_model": "no-such/encoder"}))
+
+
+PROXY = {**FREE, "llm_provider": "openai", "llm_model": "any", "llm_base_url": "https://proxy.example/v1"}
+
+
+@pytest.fixture
+def in_file(tmp_path, monkeypatch):
+    """The path of a configuration file with the given settings, a key for OpenAI and one for a proxy."""
+    for row in PROVIDERS.values():
+        monkeypatch.delenv(row.base_url_variable, raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
+    monkeypatch.setenv("PROXY_KEY", "sk-proxy")
+
+    def written(settings):
+        path = tmp_path / "run.yaml"
+        path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        return path
+
+    return written
+
+
+def key_sent(config):
+    fusion, _ = build_fusion(Config.of(config))
+    return fusion.sources["llm"]._remote_chat().endpoint.headers()["Authorization"]
+
+
+@pytest.mark.parametrize(
+    "read", [str, read_settings, Config.of, lambda path: Config.of(path).model_dump(mode="json", exclude_unset=True)]
+)
+def test_an_address_in_a_file_needs_a_key_of_its_own(in_file, read):
+    """Whoever sends a configuration around may not collect keys with it, by whatever way it reaches the fusion."""
+    with pytest.raises(AuthenticationError, match="llm_api_key_env"):
+        key_sent(read(in_file(PROXY)))
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY belongs to a provider elsewhere"):
+        key_sent(read(in_file({**PROXY, "llm_api_key_env": "OPENAI_API_KEY"})))
+    assert key_sent(read(in_file({**PROXY, "llm_api_key_env": "PROXY_KEY"}))) == "Bearer sk-proxy"
+
+
+def test_an_address_given_in_code_or_over_a_file_gets_the_providers_key(in_file):
+    """It is the user's own word."""
+    assert key_sent(PROXY) == "Bearer sk-openai"
+    assert key_sent(read_settings(in_file(PROXY)) | {"llm_base_url": PROXY["llm_base_url"]}) == "Bearer sk-openai"
+
+
+def test_a_clone_of_an_automatic_fusion_remembers_where_its_address_was_read(in_file):
+    classifier = clone(AutoFusionClassifier(read_settings(in_file(PROXY))))
+
+    with pytest.raises(AuthenticationError, match="read from a file"):
+        key_sent(classifier.config)
+    assert classifier.config_.llm_base_url == PROXY["llm_base_url"]
+
+
+@pytest.mark.parametrize("copied", [lambda loaded: loaded, clone])
+@pytest.mark.usefixtures("in_file")
+def test_a_loaded_automatic_fusion_fitted_again_sends_no_key_to_its_address(tmp_path, copied):
+    """Not even one that the folder names beside the address: the folder may be a stranger's."""
+    AutoFusionClassifier(FREE).fit(["good", "bad"] * 4, ["a", "b"] * 4).save(tmp_path / "model")
+    path = tmp_path / "model" / "textclassify.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["state"]["parameters"]["config"] = {**PROXY, "llm_api_key_env": "PROXY_KEY"}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+
+    loaded = copied(load(tmp_path / "model"))
+
+    with pytest.raises(AuthenticationError, match=r"no key is sent.*read from a saved folder"):
+        key_sent(loaded.config)
+    assert key_sent({**loaded.config, "llm_base_url": PROXY["llm_base_url"]}) == "Bearer sk-proxy"
+
+
+def test_settings_from_a_file_are_written_as_plain_text(in_file):
+    """The run's folder holds the configuration that made it."""
+    settings = Config.of(in_file(PROXY)).model_dump(mode="json", exclude_unset=True)
+
+    assert type(settings["llm_base_url"]) is FromFile
+    assert yaml.safe_load(yaml.safe_dump(settings)) == PROXY
+
+
+@pytest.mark.parametrize("pasted", ["sk-secret-key", ["sk-secret-key"]])
+def test_a_key_in_the_configuration_is_refused_unseen(pasted):
+    """Neither the message nor the traceback repeats it."""
+    with pytest.raises(ConfigError, match="configuration key 'llm_api_key_env'") as caught:
+        Config.of({"llm_api_key_env": pasted})
+    assert "sk-secret-key" not in str(caught.value)
+    assert "sk-secret-key" not in str(caught.value.__cause__)

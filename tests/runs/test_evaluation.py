@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
-from textclassify import FusionEnsemble, LinearClassifier
+from textclassify import FusionEnsemble, LinearClassifier, load
 from textclassify.errors import LabelError
 from textclassify.runs.evaluation import FUSION, WITHOUT_LLM, evaluate
 from textclassify.testing import FixedClassifier
@@ -78,6 +80,24 @@ def test_the_row_without_llm_never_uses_its_scores(fusion: FusionEnsemble) -> No
     np.testing.assert_array_equal(evaluate(fusion, TEST, TEST_GOLD)[WITHOUT_LLM].answers.probabilities, expected)
 
 
+@pytest.mark.parametrize("llm_knows", [0.6, 0.0])
+def test_the_fusion_row_is_what_predict_answers_where_a_source_has_none(llm_knows: float) -> None:
+    """Whatever stands in for missing scores in a prediction stands in here; nothing else does."""
+    known = {
+        name: answers(TRAIN + TEST, TRAIN_GOLD + TEST_GOLD, accuracy, seed)
+        for name, accuracy, seed in (("good", 0.7, 3), ("other", 0.6, 4), ("llm", llm_knows, 5))
+    }
+    for number, one in enumerate(known.values()):
+        one.update(dict.fromkeys(TEST[number * 20 : number * 20 + 30]))  # type: ignore[arg-type] # None: not scored
+    kinds = {"good": FixedClassifier, "other": FixedClassifier, "llm": FixedLLM}
+    fitted = FusionEnsemble({name: kinds[name](one, labels=LABELS) for name, one in known.items()})
+    fitted.fit(TRAIN, TRAIN_GOLD)
+
+    evaluation = evaluate(fitted, TEST, TEST_GOLD)
+
+    np.testing.assert_allclose(evaluation[FUSION].answers.probabilities, fitted.predict_proba(TEST), rtol=1e-6)
+
+
 def test_the_best_single_source_is_chosen_on_training_rows() -> None:
     """Choosing it on the test rows would make the bar too high by luck."""
     lucky = answers(TRAIN, TRAIN_GOLD, 0.5, 3) | answers(TEST, TEST_GOLD, 1.0, 3)
@@ -141,6 +161,18 @@ def test_without_llm_none_is_asked(fusion: FusionEnsemble) -> None:
     assert len(llm.asked) == asked
     assert "llm" not in [system.name for system in evaluation.systems]
     assert any("no language model was asked" in note for note in evaluation.notes)
+    assert [system.name for system in evaluation.systems] == [FUSION, "good", "other"]
+
+
+def test_without_llm_all_free_sources_answer(fusion: FusionEnsemble) -> None:
+    """Not only the free ones among those that the fusion needs: the note promises what it answers without one."""
+    assert "llm" in fusion.fusion_.needs_
+    free = fusion.fusion_result(fusion.source_scores(TEST, ["good", "other"])).probabilities
+
+    for needed in (fusion.fusion_.needs_, ("good", "llm")):
+        with patch.object(type(fusion.fusion_), "needs_", needed):
+            first = evaluate(fusion, TEST, TEST_GOLD, llm=False).systems[0]
+        np.testing.assert_array_equal(first.answers.probabilities, free)
 
 
 def test_a_text_without_an_answer_counts_as_wrong_and_is_said() -> None:
@@ -169,13 +201,28 @@ def test_test_texts_that_were_trained_on_are_reported(fusion: FusionEnsemble) ->
     assert any(note.startswith("5 of 55 test texts are training texts too") for note in evaluation.notes)
 
 
+def test_all_training_rows_count_as_seen_where_the_fusion_learned_from_a_part(tmp_path: Path) -> None:
+    """From 2,000 rows on four fifths only train the sources; they are no less known for it, also after loading."""
+    gold = [LABELS[row % 3] for row in range(300)]
+    texts = [f"{label} text {row}" for row, label in enumerate(gold)]
+    FusionEnsemble({"linear": LinearClassifier()}, one_model=True).fit(texts, gold).save(tmp_path / "model")
+
+    loaded = load(tmp_path / "model")
+
+    for written in (texts, [f" {text.upper()}" for text in texts]):  # case and white space make no new text
+        notes = evaluate(loaded, written, gold).notes
+        assert any(note.startswith("300 of 300 test texts are training texts too") for note in notes)
+
+
 def test_given_row_ids_decide_what_was_seen(fusion: FusionEnsemble) -> None:
-    """From 2,000 rows on the fusion learns from a part of them only; the caller knows them all."""
+    """A caller may know of more texts, e.g. those that an encoder was trained on before; for one classifier, too."""
     seen = fusion.predict_scores(TEST[:7]).row_ids
 
     notes = evaluate(fusion, TEST, TEST_GOLD, seen_row_ids=seen).notes
 
     assert any(note.startswith("7 of 200 test texts") for note in notes)
+    alone = evaluate(fusion.sources_["good"], TEST, TEST_GOLD, seen_row_ids=seen)
+    assert any(note.startswith("7 of 200 test texts") for note in alone.notes)
 
 
 def test_repeated_texts_widen_the_interval(fusion: FusionEnsemble) -> None:

@@ -152,7 +152,7 @@ def _run(config: Config, data: TrainingData, test: TrainingData | None, facts: _
     evaluation = None
     if test is not None:
         evaluation = evaluate(
-            classifier, test, groups=test.groups, seen_row_ids=data.row_ids, random_state=config.random_state
+            classifier, test, groups=test.groups, seen_row_ids=data.wording_ids, random_state=config.random_state
         )
         facts.seconds["evaluation"] = perf_counter() - start
     findings = tuple(dict.fromkeys([*facts.findings, *classifier.findings_]))

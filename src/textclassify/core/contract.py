@@ -14,12 +14,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from textclassify.core import dataset
-from textclassify.core.kinds import class_of
+from textclassify.core.kinds import OTHER_KINDS, class_of
 from textclassify.core.labels import LabelSchema
 from textclassify.core.result import NO_LABEL, ClassificationResult, decide, gold_for
 from textclassify.core.scales import Status
 from textclassify.core.scores import Scores, check_same_labels
-from textclassify.core.storage import new_folder, read_manifest, write_manifest
+from textclassify.core.storage import FromFolder, new_folder, read_manifest, write_manifest
 from textclassify.core.texts import blank_rows, hash_texts
 from textclassify.core.types import TrainingData
 from textclassify.errors import DataError, NotFittedError, StorageError
@@ -259,7 +259,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
 
 def load(folder: str | Path) -> TextClassifier:
-    """Return any classifier that was saved, of the class that it was.
+    """Return any classifier that was saved, of the class that it was; `textclassify.load` opens score fusions, too.
 
     Raises:
         StorageError: no saved classifier, damaged, or of another version.
@@ -271,13 +271,31 @@ def load(folder: str | Path) -> TextClassifier:
 def read_part(folder: Path, *, verify: bool = False) -> TextClassifier:
     """Return the classifier in a folder; parts of a folder that was verified need no second look."""
     kind, state = read_manifest(folder, verify=verify)
+    if kind in OTHER_KINDS:
+        raise StorageError(
+            f"{str(folder)!r} holds a {kind}, which takes scores, not texts; open it by textclassify.load"
+        )
     try:
-        classifier = class_of(kind)(**state["parameters"])
+        classifier = class_of(kind)(**_marked(state["parameters"]))
         classifier.schema_ = LabelSchema.of(state["schema"])
         classifier._read(folder, state["learned"])  # noqa: SLF001 - the other half of write_into
-    except (KeyError, TypeError) as error:
-        raise StorageError(f"{str(folder)!r} does not describe a {kind} ({error}); save the model again") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StorageError(
+            f"{str(folder)!r} does not describe a {kind} ({error}); save the model again, or use the textclassify "
+            "that wrote it"
+        ) from error
     return classifier
+
+
+def _marked(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return stored parameters with every address marked: a key must not follow it as if the user had typed it."""
+    return {name: _marked_value(name, value) for name, value in parameters.items()}
+
+
+def _marked_value(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return _marked(value)
+    return FromFolder(value) if isinstance(value, str) and name.endswith("base_url") else value
 
 
 def _with_blank_rows(scores: Scores, blank: NDArray[np.bool_]) -> Scores:

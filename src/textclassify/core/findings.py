@@ -36,23 +36,30 @@ def describe(data: TrainingData, test: TrainingData | None = None) -> list[str]:
 
 
 def _repeated_texts(data: TrainingData) -> Iterator[str]:
-    order = np.argsort(data.row_ids, kind="stable")
-    same = [(left, right) for left, right in pairwise(order) if data.row_ids[left] == data.row_ids[right]]
+    ids = data.wording_ids
+    order = np.argsort(ids, kind="stable")
+    same = [(left, right) for left, right in pairwise(order) if ids[left] == ids[right]]
     conflicting = [pair for pair in same if (data.gold[pair[0]] != data.gold[pair[1]]).any()]
     agreeing = [pair for pair in same if (data.gold[pair[0]] == data.gold[pair[1]]).all()]
     if agreeing:
         first, second = min(agreeing)
         yield (
-            f"{_rows(len(agreeing))} the text and the answer of an earlier one, e.g. row {second} those of "
-            f"row {first}: {_shown(data, first)}; splits and folds keep them together"
+            f"{_rows(len(agreeing))} the text and the answer of an earlier one{_aside(data, agreeing)}, e.g. row "
+            f"{second} those of row {first}: {_shown(data, first)}; splits and folds keep them together"
         )
     if conflicting:
         first, second = min(conflicting)
         answers = data.schema.decode(data.gold[[first, second]])
         yield (
-            f"{_rows(len(conflicting))} the text of an earlier one with another answer, e.g. row {first} "
-            f"({answers[0]!r}) and row {second} ({answers[1]!r}): {_shown(data, first)}; decide which answer is right"
+            f"{_rows(len(conflicting))} the text of an earlier one with another answer{_aside(data, conflicting)}, "
+            f"e.g. row {first} ({answers[0]!r}) and row {second} ({answers[1]!r}): {_shown(data, first)}; "
+            "decide which answer is right"
         )
+
+
+def _aside(data: TrainingData, pairs: list[tuple[int, int]]) -> str:
+    exact = all(data.row_ids[left] == data.row_ids[right] for left, right in pairs)
+    return "" if exact else ", case and white space aside"
 
 
 def _rows(count: int) -> str:
@@ -115,10 +122,10 @@ def _long_texts(data: TrainingData) -> Iterator[str]:
 
 
 def _overlap(data: TrainingData, test: TrainingData) -> Iterator[str]:
-    shared = np.flatnonzero(np.isin(test.row_ids, data.row_ids))
+    shared = np.flatnonzero(np.isin(test.wording_ids, data.wording_ids))
     if len(shared):
         row = int(shared[0])
-        known = int(np.flatnonzero(data.row_ids == test.row_ids[row])[0])
+        known = int(np.flatnonzero(data.wording_ids == test.wording_ids[row])[0])
         yield (
             f"{len(shared)} of {len(test)} test rows have a text of the training data, e.g. test row {row} that of "
             f"training row {known}: {_shown(test, row)}; results on them are too good, leave them out"

@@ -1,12 +1,14 @@
-"""The one table from the name of a kind of classifier to its class, loaded when asked for."""
+"""The one table from the name of a kind to its class, loaded when asked for, and `load`, which opens any kind."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from textclassify.core.storage import read_manifest
 from textclassify.core.texts import did_you_mean
-from textclassify.errors import ConfigError
+from textclassify.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from textclassify.core.contract import TextClassifier
@@ -23,6 +25,38 @@ KINDS = {
     "transformer": "textclassify.ml.roberta_classifier:TransformerClassifier",
 }
 
+OTHER_KINDS = {"score_fusion": "textclassify.ensemble.score_fusion:ScoreFusion"}
+"""What is saved like a classifier and is none: it takes scores, not texts."""
+
+
+class Saved(Protocol):
+    """What can be written into a folder and read back."""
+
+    def save(self, folder: str | Path) -> None:
+        """Write it into a folder."""
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Return what `save` wrote."""
+        ...
+
+
+def load(folder: str | Path) -> Saved:
+    """Return whatever was saved, of the class that it was: a classifier, or a `ScoreFusion`.
+
+    Raises:
+        StorageError: nothing saved there, damaged, or of another version.
+
+    """
+    kind, _ = read_manifest(folder, verify=False)  # which the class does
+    path = (KINDS | OTHER_KINDS).get(kind)
+    if path is None:
+        raise StorageError(
+            f"{str(folder)!r} holds a {kind!r}, which this version does not know; use the textclassify that wrote it"
+        )
+    found: type[Saved] = _imported(path)
+    return found.load(folder)
+
 
 def class_of(kind: str) -> type[TextClassifier]:
     """Return the class of a kind.
@@ -33,6 +67,10 @@ def class_of(kind: str) -> type[TextClassifier]:
     """
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of classifier {kind!r}{did_you_mean(kind, KINDS)}; known: {', '.join(KINDS)}")
-    module, name = KINDS[kind].split(":")
-    found: type[TextClassifier] = getattr(import_module(module), name)
+    found: type[TextClassifier] = _imported(KINDS[kind])
     return found
+
+
+def _imported(path: str) -> Any:
+    module, name = path.split(":")
+    return getattr(import_module(module), name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -137,11 +137,17 @@ class ClassificationResult(Sequence[Any]):
             scores=self.scores.take(row),
             codes=self.codes[row],
             sources={name: scores.take(row) for name, scores in self.sources.items()},
-            contributions=None if explain is None else lambda number: explain(start[number]),
+            contributions=None if explain is None else partial(_of_slice, explain, start),
         )
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.predictions)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: what each source adds to each row, not the fusion that can tell."""
+        explain = self.contributions
+        written = None if explain is None else partial(_of_table, *_contribution_table(explain, len(self)))
+        return {**self.__dict__, "contributions": written}
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001 - numpy's protocol
         if self.multi_label or None in self.predictions:
@@ -150,6 +156,23 @@ class ClassificationResult(Sequence[Any]):
         else:
             array = np.array(self.predictions)
         return array if dtype is None else array.astype(dtype)
+
+
+def _of_slice(explain: Callable[[int], Mapping[str, float]], rows: range, row: int) -> Mapping[str, float]:
+    return explain(rows[row])
+
+
+def _of_table(names: tuple[str, ...], table: NDArray[np.float64], row: int) -> Mapping[str, float]:
+    return {name: float(added) for name, added in zip(names, table[row], strict=True) if not np.isnan(added)}
+
+
+def _contribution_table(
+    explain: Callable[[int], Mapping[str, float]], n: int
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Return the sources and what each adds to each row, (n, sources); NaN where it has no part in the answer."""
+    rows = [explain(row) for row in range(n)]
+    names = tuple(sorted({name for row in rows for name in row}))
+    return names, np.array([[row.get(name, np.nan) for name in names] for row in rows]).reshape(n, len(names))
 
 
 def decide(

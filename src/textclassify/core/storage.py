@@ -26,6 +26,21 @@ CACHE_VARIABLE = "TEXTCLASSIFY_CACHE_DIR"
 _LOCK = ".lock"
 
 
+class FromFile(str):
+    """A setting that a configuration file holds, told apart from one that the caller gave.
+
+    It is marked where it is read and stays marked through copies and clones; any text computed from it is plain.
+    """
+
+    __slots__ = ()
+
+
+class FromFolder(FromFile):
+    """A setting that a saved classifier's folder holds; the folder may be a stranger's."""
+
+    __slots__ = ()
+
+
 @contextlib.contextmanager
 def new_folder(target: str | Path) -> Iterator[Path]:
     """Give a temporary folder to write into, which becomes `target` when the block ends well.
@@ -130,11 +145,13 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> tuple[str, dict
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version, kind, state, sums = (manifest[key] for key in ("format", "kind", "state", "sha256"))
+        if not (isinstance(kind, str) and isinstance(state, dict) and isinstance(sums, dict)):
+            raise TypeError("kind, state or sha256 is of another type")  # noqa: TRY301 - damaged like the others
     except FileNotFoundError:
         raise StorageError(
             f"no saved classifier in {str(folder)!r}; name the folder that `save` or `train` wrote"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(f"{MANIFEST} in {str(folder)!r} is damaged ({error}); save the model again") from error
     if version != FORMAT_VERSION:
         raise StorageError(

@@ -82,6 +82,11 @@ def hash_texts(texts: Sequence[str]) -> NDArray[np.uint64]:
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
+def hash_wordings(texts: Sequence[str]) -> NDArray[np.uint64]:
+    """Return one 64-bit hash per text that is equal for texts which differ in case or white space only; shape (n,)."""
+    return hash_texts([" ".join(text.split()).casefold() for text in texts])
+
+
 def did_you_mean(name: object, known: Iterable[object]) -> str:
     """Return '; did you mean X?' for the nearest known name, or an empty string."""
     by_lower = {str(candidate).lower(): candidate for candidate in known}

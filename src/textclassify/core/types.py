@@ -10,11 +10,10 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from textclassify.core.clusters import linked
 from textclassify.core.labels import Gold, LabelSchema, plain_labels
-from textclassify.core.texts import as_texts, blank_rows, hash_texts, is_missing, listed
+from textclassify.core.texts import as_texts, blank_rows, hash_texts, hash_wordings, is_missing, listed
 from textclassify.errors import DataError
 
 
@@ -117,16 +116,20 @@ class TrainingData:
         return hash_texts(self.texts)
 
     @cached_property
+    def wording_ids(self) -> NDArray[np.uint64]:
+        """Hash of each text, equal for texts that differ in case or white space only; shape (n,)."""
+        return hash_wordings(self.texts)
+
+    @cached_property
     def clusters(self) -> NDArray[np.int64]:
-        """Number of each row's cluster: rows of equal text or of one group are together; shape (n,)."""
-        _, same_text = np.unique(self.row_ids, return_inverse=True)
+        """Number of each row's cluster: rows of one text or of one group are together; shape (n,).
+
+        Texts that differ in case or white space only are one text here: a model that learned one knows the other.
+        """
         if self.groups is None:
-            return np.asarray(same_text, dtype=np.int64)
-        _, same_group = np.unique(np.asarray([str(group) for group in self.groups]), return_inverse=True)
-        n_texts = same_text.max() + 1
-        edges = coo_array((np.ones(len(self)), (same_text, same_group + n_texts)), shape=(n_texts + len(self),) * 2)
-        _, component = connected_components(edges, directed=False)
-        return np.asarray(component[same_text], dtype=np.int64)
+            return linked(self.wording_ids)
+        numbers: dict[tuple[str, str], int] = {}
+        return linked(self.wording_ids, [numbers.setdefault(_group_key(group), len(numbers)) for group in self.groups])
 
     def take(self, rows: ArrayLike) -> Self:
         """Return the rows that an index array or boolean mask selects."""
@@ -138,6 +141,12 @@ class TrainingData:
             sample_weight=None if self.sample_weight is None else self.sample_weight[chosen],
             groups=None if self.groups is None else [self.groups[row] for row in chosen],
         )
+
+
+def _group_key(group: Any) -> tuple[str, str]:
+    """Return what tells groups apart: 1 and "1" are two groups, and a group need not be hashable."""
+    plain = group.item() if isinstance(group, np.generic) else group
+    return type(plain).__name__, str(plain)
 
 
 def _as_matrix(labels: Sequence[Any] | NDArray[Any]) -> Sequence[Any] | NDArray[Any]:

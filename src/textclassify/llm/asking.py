@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -33,12 +33,16 @@ LISTS_LABELS_FROM = 1_000_000_000
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model said about n texts: values (n, K), NaN rows where `status` is not OK."""
+    """What a model said about n texts: values (n, K), NaN rows where `status` is not OK.
+
+    `truncated` (n,) tells which texts it was shown without their end.
+    """
 
     values: NDArray[np.float64]
     status: NDArray[np.uint8]
     scale: Scale
     method: Method
+    truncated: NDArray[np.bool_]
 
 
 class Elicitation(Protocol):
@@ -46,6 +50,14 @@ class Elicitation(Protocol):
 
     def ask(self, texts: Sequence[str], schema: LabelSchema, demonstrations: Sequence[Demonstration]) -> Answers:
         """Return the answers for texts, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """What is known, and cached, about one text: a log-likelihood per answer, and whether its end was left out."""
+
+    log_likelihoods: list[float]
+    truncated: bool
 
 
 @dataclass(frozen=True)
@@ -69,18 +81,22 @@ class Likelihoods:
         if not schema.multi_label:
             listed = self.scorer.weights >= LISTS_LABELS_FROM if self.list_labels is None else self.list_labels
             asked = functools.partial(statement_prompt, schema, list_labels=listed)
-            return self._answers(self._likelihoods(asked, texts, demonstrations, "texts"), Scale.LOG_LIKELIHOOD)
+            values, truncated = self._likelihoods(asked, texts, demonstrations, "texts")
+            return self._answers(values, Scale.LOG_LIKELIHOOD, truncated)
         odds = np.empty((len(texts), len(schema)))
+        truncated = np.zeros(len(texts), dtype=np.bool_)
         for k, name in enumerate(schema.names):
             asked = functools.partial(yes_no_prompt, schema, name)
-            both = self._likelihoods(asked, texts, demonstrations, f"texts, label {k + 1} of {len(schema)}")
+            both, cut = self._likelihoods(asked, texts, demonstrations, f"texts, label {k + 1} of {len(schema)}")
             odds[:, k] = both[:, 0] - both[:, 1]
-        return self._answers(odds, Scale.LOG_ODDS)
+            truncated |= cut
+        return self._answers(odds, Scale.LOG_ODDS, truncated)
 
-    def _answers(self, values: NDArray[np.float64], scale: Scale) -> Answers:
+    def _answers(self, values: NDArray[np.float64], scale: Scale, truncated: NDArray[np.bool_]) -> Answers:
         broken = ~np.isfinite(values).all(axis=1)
         values[broken] = np.nan
-        return Answers(values, np.where(broken, Status.FAILED, Status.OK).astype(np.uint8), scale, Method.LIKELIHOOD)
+        status = np.where(broken, Status.FAILED, Status.OK).astype(np.uint8)
+        return Answers(values, status, scale, Method.LIKELIHOOD, truncated)
 
     def _likelihoods(
         self,
@@ -88,19 +104,20 @@ class Likelihoods:
         texts: Sequence[str],
         demonstrations: Sequence[Demonstration],
         task: str,
-    ) -> NDArray[np.float64]:
-        """Return the log-likelihood of each answer for each text, (n, answers)."""
-        found: dict[str, NDArray[np.float64]] = {}
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the log-likelihood of each answer for each text, (n, answers), and which texts were cut, (n,)."""
+        found: dict[str, _Scored] = {}
         # Prompts that begin alike are read together, so the few texts that are themselves examples come apart.
         for shown, together in _by_shown(texts, demonstrations):
             found |= self._of_one_prompt(asked(shown), together, task)
         width = len(asked(demonstrations).answers)
-        return np.array([found[text] for text in texts]).reshape(len(texts), width)
+        values = np.array([found[text].log_likelihoods for text in texts]).reshape(len(texts), width)
+        return values, np.array([found[text].truncated for text in texts], dtype=np.bool_)
 
-    def _of_one_prompt(self, prompt: Prompt, texts: Sequence[str], task: str) -> dict[str, NDArray[np.float64]]:
+    def _of_one_prompt(self, prompt: Prompt, texts: Sequence[str], task: str) -> dict[str, _Scored]:
         keys = {text: self._key(prompt, text) for text in texts}
         known = {} if self.cache is None else self.cache.get_many(list(keys.values()))
-        found = {text: np.array(known[key]["log_likelihoods"]) for text, key in keys.items() if key in known}
+        found = {text: _Scored(**known[key]) for text, key in keys.items() if key in known}
         missing = [text for text in keys if text not in found]
         if missing:
             scored = self.scorer.log_likelihoods(
@@ -109,19 +126,19 @@ class Likelihoods:
                 prompt.answers,
                 show_progress=lambda done, total: report(task, done, total),
             )
-            if scored.truncated.any():
-                logger.warning(
-                    "%d of %d texts did not fit into the prompt and were cut", scored.truncated.sum(), len(missing)
-                )
-            values = scored.values.astype(np.float64)
-            self._keep({keys[text]: row for text, row in zip(missing, values, strict=True)})
-            found |= dict(zip(missing, values, strict=True))
+            values = scored.values.astype(np.float64).tolist()
+            new = dict(zip(missing, map(_Scored, values, scored.truncated.tolist()), strict=True))
+            self._keep({keys[text]: one for text, one in new.items()})
+            found |= new
+        n_cut = sum(one.truncated for one in found.values())
+        if n_cut:
+            logger.warning("%d of %d texts did not fit into the prompt and were cut", n_cut, len(found))
         return found
 
-    def _keep(self, found: dict[str, NDArray[np.float64]]) -> None:
+    def _keep(self, found: dict[str, _Scored]) -> None:
         if self.cache is not None:
-            for key, values in found.items():
-                self.cache.put(key, {"log_likelihoods": values.tolist()})
+            for key, one in found.items():
+                self.cache.put(key, asdict(one))
             self.cache.flush()
 
     def _key(self, prompt: Prompt, text: str) -> str:
@@ -169,7 +186,8 @@ class HardLabels:
             if labels is not None:
                 values[row] = 0.0
                 values[row, list(labels)] = 1.0
-        return Answers(values, status, Scale.VOTE_SHARE, Method.HARD)
+        whole = np.zeros(len(texts), dtype=np.bool_)  # a server that cannot read a whole text refuses it: TOO_LONG
+        return Answers(values, status, Scale.VOTE_SHARE, Method.HARD, whole)
 
 
 def _by_shown(

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol, Self, runtime_checkable
 
 from textclassify.core.scales import Status
-from textclassify.errors import TextClassifyError
+from textclassify.errors import ConfigError, TextClassifyError
 
 _FILTER_REASONS = frozenset({"content_filter", "content_filtered", "safety", "prohibited_content", "blocklist"})
 
@@ -200,6 +200,26 @@ class ConnectedChat(Chat, Protocol):
     def key(self, request: ChatRequest) -> str:
         """The cache's key of a request."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentChat:
+    """Stands for a `Chat` that was not saved: its cached replies are found by its name, and it answers nothing new."""
+
+    name: str
+    model: str
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """Say what is missing.
+
+        Raises:
+            ConfigError: always.
+
+        """
+        raise ConfigError(
+            f"no file and no pickle holds the chat {self.name!r}, and the cache has no reply of {request.model!r} to "
+            "this text: pass the chat again, classifier.set_params(chat=...)"
+        )
 
 
 def _as_text(content: Any) -> str:

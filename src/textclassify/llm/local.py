@@ -76,6 +76,9 @@ class LocalScorer:
         self.precision = precision
         self.max_tokens = max_tokens
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: vars(self)[name] for name in ("model", "device", "precision", "max_tokens")}
+
     @functools.cached_property
     def source(self) -> ModelSource:
         """Where the model is; resolved when first asked."""
@@ -83,11 +86,13 @@ class LocalScorer:
 
     @functools.cached_property
     def identity(self) -> str:
-        """What tells this model's answers from another's: where it is, its weights' sizes and dates, the precision."""
+        """What tells its answers from another's: where the model is, its weights' sizes and dates, how it computes."""
         place = Path(self.source.location)
         files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place] if place.is_file() else []
         weights = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-        return json.dumps([self.source.location, weights, self.precision, self.max_tokens])
+        device = pick_device(self.device)
+        dtype = str(pick_dtype(self.precision, device))
+        return json.dumps([self.source.location, weights, dtype, device.type, self.max_tokens])
 
     @functools.cached_property
     def weights(self) -> int:

@@ -11,7 +11,9 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from textclassify.core.storage import FromFile, FromFolder
 from textclassify.errors import AuthenticationError, ConfigError
+from textclassify.llm.keys import Secret, checked_variable
 
 _OFFLINE = "without any key, provider='local' runs a model in this process"
 
@@ -102,31 +104,6 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType({row.name: row for row in _
 """Provider's name -> how it is reached. A new provider is one row."""
 
 
-class Secret:
-    """A key that shows itself to nobody: not in repr, not in a pickle; `reveal()` is for the header alone."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The key itself; empty after a pickle."""
-        return self._value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
-        return self
-
-    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        return Secret, ("",)
-
-
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where requests go. A key in the environment is read for each session; one given by hand is never pickled.
@@ -181,16 +158,14 @@ def find_provider(name: str) -> Provider:
 def resolve_endpoint(
     provider: str,
     base_url: str | None = None,
-    api_key: str | None = None,
+    api_key: str | Secret | None = None,
     api_key_env: str | None = None,
-    *,
-    base_url_from_file: bool = False,
 ) -> Endpoint:
     """Where requests go, and which key goes along.
 
     A key goes to its provider's own host, or to an address that the environment or the caller names. An address that
-    was read from a file (`base_url_from_file`: a configuration, a model folder) gets no key that belongs to a provider
-    elsewhere: it needs an `api_key_env`, or an `api_key`, of its own.
+    was read from a configuration (`FromFile`) gets no key that belongs to a provider elsewhere: it needs an
+    `api_key_env` of its own. One that was read from a saved folder (`FromFolder`) gets no key at all.
 
     Raises:
         ConfigError: the provider is unknown, or the address is malformed or would send a key in the clear.
@@ -200,9 +175,12 @@ def resolve_endpoint(
     row = find_provider(provider)
     from_environment = os.environ.get(row.base_url_variable, "").strip()
     url = _checked_url(row, base_url or from_environment or row.base_url)
-    trusted = not base_url_from_file or not base_url or _host(url) in _trusted_hosts(row, from_environment)
-    variable = _key_variable(row, api_key, api_key_env, trusted=trusted, loopback=is_loopback(url))
-    endpoint = Endpoint(row, url, Secret((api_key or "").strip()), variable)
+    trusted = not isinstance(base_url, FromFile) or _host(url) in _trusted_hosts(row, from_environment)
+    key = api_key if isinstance(api_key, Secret) else Secret(api_key or "")
+    if not trusted:
+        _check_keys(row, url, key, api_key_env, from_folder=isinstance(base_url, FromFolder))
+    variable = None if key else _key_variable(row, api_key_env, trusted=trusted)
+    endpoint = Endpoint(row, url, key, variable)
     if endpoint.headers() and url.startswith("http://") and not is_loopback(url):
         raise ConfigError(f"base_url {url!r} would send a key unencrypted: use https, or a tunnel to 127.0.0.1")
     return endpoint
@@ -219,27 +197,40 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def _key_variable(
-    row: Provider, api_key: str | None, api_key_env: str | None, *, trusted: bool, loopback: bool
-) -> str | None:
-    """The environment variable to read the key from; None = the key was given, or none may be sent."""
-    if api_key:
-        return None
-    if api_key_env:
-        if not trusted and any(api_key_env in other.key_variables for other in _ROWS):
-            raise ConfigError(
-                f"{api_key_env} belongs to a provider elsewhere and is not sent to an address read from a file: "
-                "put the key for this address in a variable of its own, or pass base_url as an argument"
-            )
-        if not os.environ.get(api_key_env, "").strip():
+def _check_keys(row: Provider, url: str, key: Secret, api_key_env: str | None, *, from_folder: bool) -> None:
+    """Make sure that an address read from a file gets no key that was not meant for it.
+
+    Raises:
+        ConfigError: the variable belongs to a provider elsewhere.
+        AuthenticationError: the address gets no key, and one was given, named or needed.
+
+    """
+    needs_key = row.needs_key and not is_loopback(url)
+    remedy = f"set {row.base_url_variable}, or pass base_url as an argument"
+    if from_folder and (key or api_key_env or needs_key):
+        raise AuthenticationError(
+            f"no key is sent to {url!r}, because this address was read from a saved folder: if it is right, give it "
+            f"yourself: {remedy}; {_OFFLINE}"
+        )
+    if any(api_key_env in other.key_variables for other in _ROWS):
+        raise ConfigError(
+            f"{api_key_env} belongs to a provider elsewhere and is not sent to an address read from a file: put the "
+            f"key for this address in a variable of its own, or {remedy}"
+        )
+    if needs_key and not (key or api_key_env):
+        raise AuthenticationError(
+            f"the key for {row.name!r} is not sent to an address read from a file: give this address an api_key_env "
+            f"of its own (in a configuration: llm_api_key_env), or {remedy}; {_OFFLINE}"
+        )
+
+
+def _key_variable(row: Provider, api_key_env: str | None, *, trusted: bool) -> str | None:
+    """The environment variable to read the key from; None = none may be sent, or there is none."""
+    if checked_variable(api_key_env):
+        if not os.environ.get(str(api_key_env), "").strip():
             raise _no_key(row, api_key_env)
         return api_key_env
     if not trusted:
-        if row.needs_key and not loopback:
-            raise AuthenticationError(
-                f"the key for {row.name!r} is not sent to an address read from a file: give this address an "
-                f"api_key_env of its own, or pass base_url as an argument; {_OFFLINE}"
-            )
         return None
     return next((name for name in row.key_variables if os.environ.get(name, "").strip()), None)
 

@@ -158,9 +158,10 @@ class TransformerClassifier(TextClassifier):
         with seeded(self.random_state, torch.device("cpu")):
             self.network_ = EncoderNetwork(encoder, len(data.schema)).to(pick_device(self.device))
         encoder.get_input_embeddings().weight.requires_grad = self.train_embeddings
-        lesson, validation = self._lessons(data, encoded, n)
+        held = self._held_back(data, n)
+        lesson, validation = self._lessons(data, encoded, held)
         if self.warm_head:
-            self._warm_head(data, encoded)
+            self._warm_head(data, encoded, np.flatnonzero(~held))
         tuning = FineTuning(self.network_, self._recipe(n), self._padding)
         self.validation_losses_ = tuning.run(lesson, validation)
 
@@ -188,17 +189,21 @@ class TransformerClassifier(TextClassifier):
             dtype=pick_dtype(self.precision, self._device()),
         )
 
-    def _lessons(self, data: TrainingData, encoded: Encoded, n: int) -> tuple[Lesson, Lesson | None]:
-        """Return what is trained on and, with early stopping, what of the first n rows is validated on."""
-        weight, positive = row_weights(data, self.class_weight)
-        row = encoded.row_of_piece
-        piece_weight = weight[row] / encoded.pieces_per_row[row]
+    def _held_back(self, data: TrainingData, n: int) -> NDArray[np.bool_]:
+        """Return which rows are validated on: with early stopping some of the first n, the others being cards."""
         held = np.zeros(len(data), dtype=bool)
         if self.early_stopping:
             n_parts = round(1 / self.validation_fraction)
             held[:n] = assign_folds(data.gold[:n], n_parts, data.clusters[:n], random_state=self.random_state) == 0
             if held[:n].all() or not held.any():
                 raise ConfigError(f"{n} rows are too few for early_stopping; leave it off, or label more rows")
+        return held
+
+    def _lessons(self, data: TrainingData, encoded: Encoded, held: NDArray[np.bool_]) -> tuple[Lesson, Lesson | None]:
+        """Return what is trained on and, with early stopping, what is validated on."""
+        weight, positive = row_weights(data, self.class_weight)
+        row = encoded.row_of_piece
+        piece_weight = weight[row] / encoded.pieces_per_row[row]
 
         def lesson(rows: NDArray[np.bool_]) -> Lesson:
             pieces = np.flatnonzero(rows[row])
@@ -207,11 +212,10 @@ class TransformerClassifier(TextClassifier):
 
         return lesson(~held), lesson(held) if self.early_stopping else None
 
-    def _warm_head(self, data: TrainingData, encoded: Encoded) -> None:
-        """Fit the linear layer on the untrained encoder."""
-        rows = np.arange(len(data))
+    def _warm_head(self, data: TrainingData, encoded: Encoded, rows: NDArray[np.intp]) -> None:
+        """Fit the linear layer to the rows on the untrained encoder."""
         if len(rows) > _ROWS_FOR_FIRST_HEAD:
-            rows = np.sort(np.random.default_rng(self.random_state).permutation(len(data))[:_ROWS_FOR_FIRST_HEAD])
+            rows = np.sort(np.random.default_rng(self.random_state).permutation(rows)[:_ROWS_FOR_FIRST_HEAD])
         chosen = np.flatnonzero(np.isin(encoded.row_of_piece, rows))
         pieces = [encoded.pieces[piece] for piece in chosen]
         settings = f"{pick_dtype(self.precision, self._device())} {self._device().type}"

@@ -20,7 +20,6 @@ __all__ = [
     "encodable",
     "load_causal_lm",
     "load_encoder",
-    "load_sequence_classifier",
     "load_tokenizer",
     "resolve",
     "usable_length",
@@ -43,21 +42,6 @@ def load_tokenizer(source: ModelSource) -> Any:
 def load_encoder(source: ModelSource, *, dtype: torch.dtype = torch.float32) -> Any:
     """The encoder without a head, in evaluation mode, on the CPU."""
     return _load(transformers.AutoModel, source, dtype=dtype)
-
-
-def load_sequence_classifier(source: ModelSource, *, num_labels: int, problem_type: str) -> Any:
-    """The encoder with a classification head for `num_labels`, new unless the folder holds one of this size.
-
-    `problem_type` is transformers' word: "single_label_classification" or "multi_label_classification".
-    """
-    return _load(
-        transformers.AutoModelForSequenceClassification,
-        source,
-        dtype=torch.float32,
-        num_labels=num_labels,
-        problem_type=problem_type,
-        ignore_mismatched_sizes=True,
-    )
 
 
 def load_causal_lm(source: ModelSource, *, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:

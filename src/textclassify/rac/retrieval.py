@@ -14,8 +14,9 @@ from scipy.special import log_softmax
 from textclassify.core.contract import TextClassifier
 from textclassify.core.labels import LabelSchema
 from textclassify.core.progress import report
-from textclassify.core.scales import NEVER_TRAINED, SMALLEST_PROBABILITY, Method, Scale
+from textclassify.core.scales import IN_SAMPLE, NEVER_TRAINED, SMALLEST_PROBABILITY, Method, Scale
 from textclassify.core.scores import Scores
+from textclassify.core.texts import hash_texts
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError, ModelError
 from textclassify.models.sources import EMBEDDED_ENCODER, ModelSource, resolve
@@ -32,8 +33,9 @@ class SimilarityClassifier(TextClassifier):
     The card is the label's name and description; where the schema has examples, the label's vector is the mean of the
     card's vector and of the examples' mean vector. Log-probabilities are log_softmax(cosine / temperature).
     Multi-label: the labels and "no label" share one such distribution, and each label's share becomes its log-odds:
-    texts have about one label each. Nothing is learned from gold answers, so `fold` is always NEVER_TRAINED; better
-    descriptions are what improves it. A text's scores never depend on the other texts.
+    texts have about one label each. Nothing is learned from gold answers, so `fold` is NEVER_TRAINED, but for texts
+    that are examples of the schema, which are IN_SAMPLE; better descriptions are what improves it. A text's scores
+    never depend on the other texts.
 
     Args:
         labels: the label schema; with it the classifier predicts unfitted.
@@ -68,6 +70,11 @@ class SimilarityClassifier(TextClassifier):
         self.temperature = temperature
         self.max_length = max_length
 
+    @property
+    def seen_row_ids(self) -> NDArray[np.uint64]:
+        """Hashes of the texts that the schema has as examples."""
+        return hash_texts([text for texts in self._require_schema().examples.values() for text in texts])
+
     def check_model(self) -> None:
         """Make sure that the encoder can be had, without loading it."""
         self._source()
@@ -83,8 +90,8 @@ class SimilarityClassifier(TextClassifier):
         values = np.zeros((0, len(schema)))
         if texts:
             values = self._values(self._vectors(texts) @ self._label_vectors(schema).T, multi_label=schema.multi_label)
-        options: dict[str, Any] = {"source": self.kind, "method": Method.SIMILARITY, "fold": NEVER_TRAINED}
-        return Scores.build(values, schema.names, scale, **options)
+        fold = np.where(np.isin(hash_texts(texts), self.seen_row_ids), IN_SAMPLE, NEVER_TRAINED)
+        return Scores.build(values, schema.names, scale, source=self.kind, method=Method.SIMILARITY, fold=fold)
 
     def _values(self, cosines: NDArray[Any], *, multi_label: bool) -> NDArray[np.float64]:
         """Return log-probabilities or log-odds of (n, K) cosines."""

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
+from textclassify.core.storage import FromFile, FromFolder
 from textclassify.core.texts import did_you_mean, listed
 from textclassify.errors import ConfigError
+from textclassify.llm.keys import checked_variable
+
+for _mark in (FromFile, FromFolder):  # YAML writes them as the plain text they are
+    yaml.SafeDumper.add_representer(_mark, yaml.representer.SafeRepresenter.represent_str)
 
 
 class Config(BaseModel):
@@ -26,7 +31,8 @@ class Config(BaseModel):
     language model is asked about.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    # Wrong values stay out of tracebacks: one of them may be a key.
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)
 
     data: Path | None = None
     test_data: Path | None = None
@@ -78,6 +84,24 @@ class Config(BaseModel):
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
+    @field_validator("llm_base_url", mode="wrap")
+    @classmethod
+    def _stays_marked(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        plain = check(value)
+        return value if isinstance(value, FromFile) else plain
+
+    @field_validator("llm_api_key_env")
+    @classmethod
+    def _names_a_variable(cls, name: str | None) -> str | None:
+        return checked_variable(name)
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """Return the settings; an address that was read from a file stays marked as such."""
+        dumped = super().model_dump(**options)
+        if "llm_base_url" in dumped:
+            dumped["llm_base_url"] = self.llm_base_url
+        return dumped
+
     @classmethod
     def of(cls, settings: Any) -> Self:
         """Return a configuration from a mapping, a YAML file's path, another configuration, or None.
@@ -111,6 +135,8 @@ class Config(BaseModel):
 def read_settings(path: str | Path) -> dict[str, Any]:
     """Return the keys of a YAML configuration file; relative paths in it count from its own folder.
 
+    Its `llm_base_url` is marked as read from a file: no provider's key goes there.
+
     Raises:
         ConfigError: no such file, no YAML, or no mapping.
 
@@ -130,6 +156,8 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         value = settings.get(key)
         if isinstance(value, str) and not Path(value).is_absolute() and not value.startswith("hf:"):
             settings[key] = str(path.parent / value)
+    if isinstance(settings.get("llm_base_url"), str):
+        settings["llm_base_url"] = FromFile(settings["llm_base_url"])
     return settings
 
 
@@ -141,6 +169,8 @@ def _in_words(error: ValidationError) -> str:
             known = Config.model_fields
             hint = did_you_mean(key, known) or f"; known keys: {listed(known, len(known))}"
             lines.append(f"unknown configuration key {key!r}{hint}")
+        elif key == "llm_api_key_env":  # may be a key, pasted into the wrong place
+            lines.append(f"configuration key {key!r}: {problem['msg'].removeprefix('Value error, ')}")
         else:
             lines.append(f"configuration key {key!r} is {problem['input']!r}: {problem['msg'].lower()}")
     return "\n".join(dict.fromkeys(lines))

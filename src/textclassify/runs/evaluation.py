@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -13,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
-from textclassify.core.scales import Status
 from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
@@ -52,7 +50,8 @@ def evaluate(
         texts: texts, or a table, path or `TrainingData` that holds the labels too.
         labels: gold labels; None when `texts` holds them.
         groups: (n,) group names; intervals and tests count rows of one group as one story, as they do equal texts.
-        seen_row_ids: hashes of the training texts, to report an overlap; None = those that the fusion learned from.
+        seen_row_ids: hashes of the training texts (`TrainingData.wording_ids`, or `row_ids` for exact matches only), to
+            report an overlap; None = those of the texts that the fusion was trained on.
         llm: whether to ask language models; without, the fusion answers from its other sources.
         random_state: seeds the resampling.
 
@@ -63,13 +62,13 @@ def evaluate(
     ensemble: Any = getattr(classifier, "ensemble_", classifier)
     schema = ensemble._require_schema()  # noqa: SLF001 - classifiers that need no training have no `schema_`
     data = dataset.labelled_data(texts, labels, schema=schema, multi_label=schema.multi_label, groups=groups)
+    seen = getattr(ensemble, "training_row_ids_", ()) if seen_row_ids is None else seen_row_ids
     if not isinstance(ensemble, FusionEnsemble):
-        return _of_one(ensemble, data, random_state)
+        return _of_one(ensemble, data, np.asarray(seen, dtype=np.uint64), random_state)
     check_same_labels(schema.names, ensemble.fusion_.labels_, "fusion")
     scores, timing = _source_scores(ensemble, data.texts, llm=llm)
     systems = _systems(ensemble, data, scores, random_state)
-    seen = _seen_by(ensemble) if seen_row_ids is None else np.asarray(seen_row_ids, dtype=np.uint64)
-    notes = [*_unanswered(systems, len(data)), *_overlap(data, seen, systems[0])]
+    notes = [*_unanswered(systems, len(data)), *_overlap(data, np.asarray(seen, dtype=np.uint64), systems[0])]
     if not llm and ensemble.fusion_.llm_sources_:
         notes.append("no language model was asked: the first row is what this fusion answers without one")
     verdict = verdict_on(
@@ -78,7 +77,7 @@ def evaluate(
     return Evaluation(tuple(systems), verdict, tuple(notes), data, ensemble.selected_, timing)
 
 
-def _of_one(classifier: TextClassifier, data: TrainingData, random_state: int) -> Evaluation:
+def _of_one(classifier: TextClassifier, data: TrainingData, seen: NDArray[np.uint64], random_state: int) -> Evaluation:
     start = perf_counter()
     result = classifier.predict(data.texts)
     timing = {type(classifier).__name__: _timing(perf_counter() - start, len(data))}
@@ -90,7 +89,7 @@ def _of_one(classifier: TextClassifier, data: TrainingData, random_state: int) -
         classifier.asks_llm,
         answers=answers,
     )
-    notes = _unanswered([system], len(data))
+    notes = [*_unanswered([system], len(data)), *_overlap(data, seen, system)]
     return Evaluation((system,), "One classifier, nothing to compare it with.", tuple(notes), data, "", timing)
 
 
@@ -117,34 +116,17 @@ def _timing(seconds: float, n: int) -> Timing:
 
 
 def _answers(ensemble: FusionEnsemble, scores: Mapping[str, Scores]) -> dict[str, Answers]:
-    """Return every system's answers, the fusion's first."""
+    """Return every system's answers, the fusion's first.
+
+    A prediction asks a language model only where it is needed; free sources stand in wherever something is missing.
+    """
     fusion = ensemble.fusion_
     free = {name: one for name, one in scores.items() if name not in fusion.llm_sources_}
-    answers = {FUSION: Answers.of(fusion.predict(_used(ensemble, scores)))}
-    if free and len(free) < len(fusion.rows_.names):
-        answers[WITHOUT_LLM] = Answers.of(fusion.predict(free))
-    return answers | {name: Answers.of(fusion.predict({name: one})) for name, one in scores.items()}
-
-
-def _used(ensemble: FusionEnsemble, known: Mapping[str, Scores]) -> dict[str, Scores]:
-    """Return the scores that a prediction rests on: those needed, and free ones only where one of these is missing."""
-    needed = {name: known[name] for name in ensemble.fusion_.needs_ if name in known}
-    if not needed:
-        return {name: one for name, one in known.items() if name not in ensemble.fusion_.llm_sources_}
-    missing = ~np.all([complete(one) for one in needed.values()], axis=0)
-    stand_ins = {
-        name: _only(one, missing)
-        for name, one in known.items()
-        if name not in needed and name not in ensemble.fusion_.llm_sources_
-    }
-    return needed | (stand_ins if missing.any() else {})
-
-
-def _only(scores: Scores, rows: NDArray[np.bool_]) -> Scores:
-    """Return the scores of some rows, NOT_CALLED elsewhere."""
-    values, status = np.array(scores.values), scores.status.copy()
-    values[~rows], status[~rows] = np.nan, Status.NOT_CALLED
-    return replace(scores, values=values, status=status)
+    needed = {name: one for name, one in scores.items() if name in fusion.needs_}
+    answers = {FUSION: Answers.of(ensemble.fusion_result(free | needed))}
+    if free and len(free) < len(scores):
+        answers[WITHOUT_LLM] = Answers.of(ensemble.fusion_result(free))
+    return answers | {name: Answers.of(ensemble.fusion_result({name: one})) for name, one in scores.items()}
 
 
 def _systems(
@@ -189,11 +171,6 @@ def _before_calibration(data: TrainingData, scores: Scores) -> dict[str, float]:
     }
 
 
-def _seen_by(ensemble: FusionEnsemble) -> NDArray[np.uint64]:
-    ids = [one.row_ids for one in ensemble.fusion_.rows_.sources.values() if one.row_ids is not None]
-    return ids[0] if ids else np.zeros(0, dtype=np.uint64)
-
-
 def _unanswered(systems: Iterable[System], n: int) -> list[str]:
     return [
         f"{system.name!r} has no answer for {round((1 - system.coverage) * n)} of {n} texts; these count as wrong"
@@ -203,7 +180,7 @@ def _unanswered(systems: Iterable[System], n: int) -> list[str]:
 
 
 def _overlap(data: TrainingData, seen: NDArray[np.uint64], first: System) -> list[str]:
-    shared = np.asarray(np.isin(data.row_ids, seen))
+    shared = np.isin(data.row_ids, seen) | np.isin(data.wording_ids, seen)
     if not shared.any():
         return []
     correct = correct_per_row(data.gold, first.answers.codes)

@@ -1,0 +1,107 @@
+"""The examples that users read run: the README's Python blocks, and the examples in docstrings."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import textclassify
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "textclassify"
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+WITH_WEIGHTS = {"llm.local", "ml.roberta_classifier", "models.vectors", "rac.retrieval"}
+"""Modules whose examples load a model's weights."""
+
+
+def modules_with_examples() -> list[Any]:
+    found = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        if ">>> " in path.read_text(encoding="utf-8"):
+            name = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+            found.append(pytest.param(name, marks=[pytest.mark.slow] if name in WITH_WEIGHTS else []))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work where a reader would: beside the examples, without a network, with a cache of one's own."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TEXTCLASSIFY_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def names_after(block: str) -> dict[str, Any]:
+    """Run the block that contains `block`, with what the blocks above it import, and return its names."""
+    number = next(number for number, code in enumerate(BLOCKS) if block in code)
+    names: dict[str, Any] = {}
+    for above in BLOCKS[:number]:
+        imports = [node for node in ast.parse(above).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        exec(compile(ast.Module(imports, []), "README.md", "exec"), names)
+    exec(compile(BLOCKS[number], "README.md", "exec"), names)
+    return names
+
+
+def test_no_block_of_the_readme_is_left_out() -> None:
+    """A block that is added to the README is run here too."""
+    known = ('"llm_provider": "local"', '"llm_provider": "openai"', "SimilarityClassifier(labels)", "ScoreFusion(")
+
+    assert [sum(part in block for part in known) for block in BLOCKS] == [1] * len(known)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_main_example_trains_predicts_evaluates_and_saves(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the embedded models: what a new user copies first, and the answer that the comment promises."""
+    names = names_after('"llm_provider": "local"')
+
+    assert names["result"].predictions == ["delivery_delay"]
+    assert 0 < names["result"].confidence[0] <= 1
+    assert set(names["result"].explain(0))
+    assert "95% intervals" in capsys.readouterr().out
+    assert textclassify.load("model").predict(["Where is my parcel?"])[0] is not None
+
+
+def test_the_example_with_a_key_is_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not fitted: that would ask a paid service."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    names = names_after('"llm_provider": "openai"')
+
+    assert names["AutoFusionClassifier"]({"llm_provider": "openai"}).config_.llms == [("openai", None)]
+
+
+@pytest.mark.slow
+def test_the_example_without_labelled_texts_answers_unfitted() -> None:
+    """Both classifiers take the labels' descriptions alone."""
+    names = names_after("SimilarityClassifier(labels)")
+
+    assert names["SimilarityClassifier"](names["labels"]).predict(["my parcel is late"]).predictions == ["delivery"]
+
+
+def test_the_example_of_scores_made_elsewhere_fuses_them() -> None:
+    """The last block needs no model at all."""
+    names = names_after("ScoreFusion(")
+
+    answers = names["fusion"].predict({"encoder": names["encoder"], "llm": names["llm"]})
+    assert answers.predictions == names["gold"]
+
+
+@pytest.mark.parametrize("name", modules_with_examples())
+def test_the_examples_in_docstrings_run(name: str) -> None:
+    """They are the documentation of each class; what they show is what one gets."""
+    module = importlib.import_module(f"textclassify.{name}")
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    shown: list[str] = []
+    for example in doctest.DocTestFinder(exclude_empty=True).find(module):
+        runner.run(example, out=shown.append)
+
+    assert runner.summarize(verbose=False).attempted
+    assert not shown, "".join(shown)
