@@ -13,8 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from textclassify.core.clusters import linked
 from textclassify.core.labels import Gold, LabelSchema, plain_labels
-from textclassify.core.texts import as_texts, blank_rows, hash_texts, hash_wordings, is_missing, listed
-from textclassify.errors import DataError
+from textclassify.core.texts import (
+    as_texts,
+    blank_rows,
+    did_you_mean,
+    hash_texts,
+    hash_wordings,
+    is_missing,
+    listed,
+)
+from textclassify.errors import DataError, LabelError
 
 
 class ClassificationType(StrEnum):
@@ -77,7 +85,7 @@ class TrainingData:
 
     def _several(self, labels: Sequence[Any] | NDArray[Any]) -> bool:
         if self.classification_type is not None:
-            return ClassificationType(self.classification_type) is ClassificationType.MULTI_LABEL
+            return _known_type(self.classification_type) is ClassificationType.MULTI_LABEL
         given: LabelSchema | None = self.schema
         if given is not None and LabelSchema.of(given).multi_label:
             return True
@@ -95,7 +103,7 @@ class TrainingData:
                     )
             self._set(groups=groups)
         if self.sample_weight is not None:
-            weight = np.asarray(self.sample_weight, dtype=np.float64)
+            weight = as_weights(self.sample_weight)
             if weight.shape != (len(self),) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
                 raise DataError(
                     f"sample_weight must be {len(self)} finite numbers >= 0, not all 0; got shape {weight.shape}"
@@ -149,14 +157,51 @@ def _group_key(group: Any) -> tuple[str, str]:
     return type(plain).__name__, str(plain)
 
 
+def _known_type(name: Any) -> ClassificationType:
+    try:
+        return ClassificationType(name)
+    except ValueError:
+        raise DataError(
+            f"unknown classification_type {name!r}{did_you_mean(name, ClassificationType)}; "
+            f"known: {listed(map(repr, map(str, ClassificationType)))}"
+        ) from None
+
+
+def as_weights(weights: Any) -> NDArray[np.float64]:
+    """Return sample weights as floats.
+
+    Raises:
+        DataError: they are no numbers.
+
+    """
+    try:
+        return np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"sample_weight must be numbers, one per text ({error})") from error
+
+
 def _as_matrix(labels: Sequence[Any] | NDArray[Any]) -> Sequence[Any] | NDArray[Any]:
-    """Return rows of 0/1 of one width as a matrix, anything else as it is."""
+    """Return rows of 0/1 of one width as a matrix, anything else as it is.
+
+    Lists of two or more hold the 0/1 columns: as names, 0 and 1 would both be on every text.
+
+    Raises:
+        LabelError: lists of one 0 or 1, which are a column or names.
+
+    """
     rows = list(labels)
     widths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in rows}
-    if len(widths) != 1 or 0 in widths:
+    if len(widths) != 1 or 0 in widths or (isinstance(labels, np.ndarray) and labels.ndim != 1):
         return labels
-    cells = {cell for row in rows for cell in row}
-    return np.asarray(rows) if not any(isinstance(cell, str) for cell in cells) and cells <= {0, 1} else labels
+    cells = [cell for row in rows for cell in row]
+    if not all(isinstance(cell, int | float | np.number | np.bool_) and cell in {0, 1} for cell in cells):
+        return labels
+    if widths == {1}:
+        raise LabelError(
+            f"labels such as [{cells[0]!r}] could be one 0/1 column or the names 0 and 1; pass names as text, "
+            "one plain label per text, or np.array(labels) for a column"
+        )
+    return np.asarray(rows)
 
 
 def _inferred_schema(labels: Sequence[Any] | NDArray[Any], *, several: bool) -> LabelSchema:

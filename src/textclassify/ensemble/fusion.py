@@ -57,7 +57,7 @@ class FusionEnsemble(TextClassifier):
         random_state: seeds folds, samples and networks.
 
     Learned: `sources_` (fitted), `fusion_`, `training_scores_` (what the fusion learned from, by source; not saved),
-    `training_row_ids_` (hashes of all training texts).
+    `training_row_ids_` (hashes of all training texts' wordings).
     """
 
     kind: ClassVar[str] = "fusion"
@@ -109,7 +109,7 @@ class FusionEnsemble(TextClassifier):
                 self.sources_[name], scores[name] = self._fitted(source, data, folds, rows)
         for name, one in scores.items():
             check_same_labels(data.schema.names, one.labels, name)
-        self.training_row_ids_ = np.unique(data.row_ids)
+        self.training_row_ids_ = np.unique(data.wording_ids)
         self.training_scores_ = scores if len(usable) else self._deployed_scores(data)
         self.fusion_ = self._score_fusion()
         with doing("fusion: "):

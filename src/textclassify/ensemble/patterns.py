@@ -35,6 +35,7 @@ class Patterns:
     llm_names: frozenset[str]
     new_ladder: Callable[[], Ladder]
     fitted: dict[Names, Ladder] = field(default_factory=dict)
+    _learnable_names: dict[Names, tuple[Names, list[str]]] = field(default_factory=dict, repr=False)
 
     @property
     def free_names(self) -> Names:
@@ -101,7 +102,10 @@ class Patterns:
         return found
 
     def _fitted_on(self, names: Names) -> Ladder:
-        usable, notes = self._learnable(tuple(sorted(names)))
+        names = tuple(sorted(names))
+        if names not in self._learnable_names:
+            self._learnable_names[names] = self._learnable(names)
+        usable, notes = self._learnable_names[names]
         if usable not in self.fitted:
             rows = self.rows.only(usable)
             with silenced() if self.fitted else nullcontext():

@@ -51,7 +51,7 @@ def build_fusion(config: Config, labels: LabelSchema | None = None) -> tuple[Fus
 
 def _free_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]:
     sources: dict[str, TextClassifier] = {}
-    if config.encoder or config.ml_model:
+    if config.encoder:
         settings = _given(config, "max_length", "batch_size", "num_epochs", "class_weight")
         if config.ml_lr is not None:
             settings["learning_rate"] = config.ml_lr
