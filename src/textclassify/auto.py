@@ -122,6 +122,7 @@ class AutoFusionClassifier(TextClassifier):
         fusion = read_part(folder / "fusion")
         if not isinstance(fusion, FusionEnsemble):
             raise StorageError(f"{str(folder)!r} holds a {type(fusion).__name__} where its fusion should be")
+        Config.of(self.config)  # a key of a later version is found here, not at the first prediction
         self.ensemble_, self.findings_ = fusion, list(learned["findings"])
 
     def _stored_parameters(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import textclassify
 from textclassify.core.contract import load, read_part
 from textclassify.core.scales import Status
 from textclassify.core.scores import Scores
-from textclassify.core.storage import FromFolder, new_folder, write_manifest
+from textclassify.core.storage import FromFolder, new_folder, sealed, write_manifest
 from textclassify.errors import ConfigError, DataError, LabelError, NotFittedError, ScoresError, StorageError
 from textclassify.ml.linear import LinearClassifier
 from textclassify.testing import FixedClassifier
@@ -193,7 +193,7 @@ def test_a_manifest_that_describes_no_classifier_is_refused(tmp_path, key):
     with_gap().save(tmp_path / "model")
     manifest = json.loads((tmp_path / "model" / "textclassify.json").read_text())
     del manifest["state"][key]
-    (tmp_path / "model" / "textclassify.json").write_text(json.dumps(manifest))
+    (tmp_path / "model" / "textclassify.json").write_text(json.dumps(sealed(manifest)))
 
     with pytest.raises(StorageError, match="does not describe a fixed"):
         textclassify.load(tmp_path / "model")
@@ -214,7 +214,7 @@ def test_a_manifest_with_nonsense_in_it_is_a_storage_error(tmp_path, state, mess
     path = tmp_path / "model" / "textclassify.json"
     manifest = json.loads(path.read_text())
     manifest["state"] |= state
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(sealed(manifest)))
 
     with pytest.raises(StorageError, match=f"{message} .*save the model again"):
         textclassify.load(tmp_path / "model")
@@ -236,13 +236,65 @@ def test_addresses_in_a_folder_are_marked_wherever_they_stand(tmp_path):
     path = tmp_path / "model" / "textclassify.json"
     manifest = json.loads(path.read_text())
     manifest["state"]["parameters"]["source"] = config
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(sealed(manifest)))
 
     found = load(tmp_path / "model").source
 
     assert found == config
     assert type(found["llm_base_url"]) is FromFolder
     assert type(found["llm_provider"]) is str
+
+
+@pytest.mark.parametrize(
+    "state", [{"schema": "/etc/passwd"}, {"parameters": {"answers": {}, "source": {"labels": "/etc/passwd"}}}]
+)
+def test_a_stored_schema_is_never_read_as_a_path(tmp_path, state, monkeypatch):
+    """A stranger's folder may not have files of this machine read, now or when the classifier is fitted again."""
+    with_gap().save(tmp_path / "model")
+    path = tmp_path / "model" / "textclassify.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(sealed(manifest | {"state": manifest["state"] | state})))
+    monkeypatch.setattr("textclassify.core.labels.read_label_file", lambda path: pytest.fail(f"reads {path}"))
+
+    with pytest.raises(StorageError, match="labels are '/etc/passwd'"):
+        load(tmp_path / "model")
+
+
+def test_swapped_labels_in_a_manifest_are_found(tmp_path):
+    """Every prediction would be another label, and no file beside the manifest tells."""
+    LinearClassifier().fit(["fine day", "bad day"], ["good", "poor"]).save(tmp_path / "model")
+    path = tmp_path / "model" / "textclassify.json"
+    manifest = json.loads(path.read_text())
+    manifest["state"]["schema"]["labels"].reverse()
+    path.write_text(json.dumps(manifest))
+
+    with pytest.raises(StorageError, match="was changed after it was saved"):
+        textclassify.load(tmp_path / "model")
+
+
+def test_a_key_of_a_later_version_names_both_versions(tmp_path):
+    with_gap().save(tmp_path / "model")
+    path = tmp_path / "model" / "textclassify.json"
+    manifest = json.loads(path.read_text()) | {"textclassify": "9.9"}
+    manifest["state"]["parameters"]["newkey"] = 1
+    path.write_text(json.dumps(sealed(manifest)))
+
+    with pytest.raises(StorageError, match=rf"newkey.*written by textclassify 9\.9, this is {textclassify.__version__}"):
+        textclassify.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("folder", [None, 5])
+def test_what_is_no_folder_is_refused(folder):
+    for opened in (load, textclassify.load, LinearClassifier.load):
+        with pytest.raises(StorageError, match="is no folder"):
+            opened(folder)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 0.5, "x", None, True])
+def test_a_seed_out_of_range_is_refused_before_anything_is_read(seed):
+    """Libraries find it after minutes of training, each with other words."""
+    with pytest.raises(ConfigError, match=r"random_state is .*from 0 to 4294967295"):
+        LinearClassifier(random_state=seed).fit([], [])
 
 
 def test_saving_unfitted_is_refused(tmp_path):

@@ -41,5 +41,5 @@ def test_a_folder_of_an_unknown_kind_is_from_another_version(tmp_path):
     with new_folder(tmp_path / "model") as folder:
         write_manifest(folder, "oracle", {})
 
-    with pytest.raises(StorageError, match="holds a 'oracle', which this version does not know"):
+    with pytest.raises(StorageError, match="holds a 'oracle', which is not known here: it was written by textclassify"):
         textclassify.load(tmp_path / "model")

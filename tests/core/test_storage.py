@@ -17,6 +17,7 @@ from textclassify.core.storage import (
     new_folder,
     read_arrays,
     read_manifest,
+    sealed,
     write_arrays,
     write_manifest,
 )
@@ -78,6 +79,19 @@ def test_a_changed_file_is_refused(tmp_path):
         read_manifest(tmp_path / "model")
 
 
+@pytest.mark.parametrize("change", [{"kind": "fusion"}, {"sha256": {}}, {"manifest_sha256": "0"}, {"state": {}}])
+def test_a_changed_manifest_is_refused(tmp_path, change):
+    """Its state decides what is predicted, and its list what is checked; another layout of the same is none."""
+    folder = saved(tmp_path / "model")
+    manifest = json.loads((folder / MANIFEST).read_text())
+
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    assert read_manifest(folder)[0] == "linear"
+    (folder / MANIFEST).write_text(json.dumps(manifest | change))
+    with pytest.raises(StorageError, match="was changed after it was saved"):
+        read_manifest(folder)
+
+
 def test_a_missing_file_is_named(tmp_path):
     """The user learns what to copy again."""
     (saved(tmp_path / "model") / "weights.safetensors").unlink()
@@ -91,7 +105,7 @@ def test_a_manifest_cannot_point_outside_its_folder(tmp_path):
     folder = saved(tmp_path / "model")
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest["sha256"]["../secret"] = "0"
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+    (folder / MANIFEST).write_text(json.dumps(sealed(manifest)))
     (tmp_path / "secret").write_text("secret")
 
     with pytest.raises(StorageError, match="secret"):

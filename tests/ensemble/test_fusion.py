@@ -129,3 +129,36 @@ def test_without_sources_there_is_nothing_to_fuse():
             FusionEnsemble(sources).fit(WORDS, LABELS)
     with pytest.raises(ConfigError, match="'x' is int, not a TextClassifier"):
         FusionEnsemble({"x": 5}).fit(WORDS, LABELS)
+
+
+def test_a_missing_key_is_known_before_anything_is_trained(monkeypatch):
+    """Not after an hour of fine-tuning."""
+    from textclassify import LLMClassifier
+    from textclassify.errors import AuthenticationError
+
+    class NeverFitted(LinearClassifier):
+        def _fit(self, data):  # noqa: ARG002 - never gets that far
+            pytest.fail("something was trained")
+
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    sources = {"a": NeverFitted(), "llm": LLMClassifier(provider="openai")}
+    with pytest.raises(AuthenticationError, match="OPENAI_API_KEY"):
+        FusionEnsemble(sources).fit(messages())
+
+
+def test_loading_waits_only_for_the_sources_that_answer(tmp_path):
+    """A fusion that answers with one source must not load the encoders that it was compared with."""
+    data = TrainingData([f"{WORDS[row % 3]} {row}" for row in range(60)], [LABELS[row % 3] for row in range(60)])
+    useless = PaidClassifier({}, LABELS, default=[0.3, 0.4, 0.3])
+    fusion = FusionEnsemble({"linear": LinearClassifier(), "llm": useless}, n_folds=2).fit(data)
+    fusion.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert list(loaded.sources_) == ["linear", "llm"]
+    assert list(loaded.sources_._loaded) == ["linear"]
+    assert loaded.sources_["llm"].predict(["any"]).predictions == ["delivery"]
+
+
+def test_the_metadata_say_which_models_answered():
+    data = messages(60)
+    result = FusionEnsemble({"linear": LinearClassifier()}, n_folds=2).fit(data).predict(["parcel"])
+    assert result.metadata["models"] == {"linear": "linear"}

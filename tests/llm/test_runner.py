@@ -167,17 +167,22 @@ def test_it_works_inside_a_running_event_loop(chat, asking):
 @pytest.mark.skipif(os.name != "posix", reason="sends itself a POSIX signal")
 def test_an_interrupt_inside_a_running_loop_lets_the_work_tidy_up():
     """The private thread must not go on asking after Ctrl-C in a notebook."""
-    tidied = threading.Event()
+    at_work, tidied = threading.Event(), threading.Event()
 
     async def work():
+        at_work.set()
         try:
             await asyncio.sleep(30)
         finally:
             tidied.set()
 
+    def interrupt(thread):
+        at_work.wait(10)
+        while not tidied.wait(1.0):  # an interrupt that hits a destructor is lost, so a user presses again
+            signal.pthread_kill(thread, signal.SIGINT)
+
     async def cell():
-        me = threading.get_ident()
-        threading.Timer(0.1, lambda: signal.pthread_kill(me, signal.SIGINT)).start()
+        threading.Thread(target=interrupt, args=(threading.get_ident(),)).start()
         return run_coroutine(work())
 
     loop = asyncio.new_event_loop()  # as a notebook's: unlike asyncio.run, it leaves the signal alone

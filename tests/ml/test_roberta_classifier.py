@@ -273,7 +273,7 @@ def test_prediction_survives_running_out_of_memory(make, messages, caplog):
 def test_the_result_says_which_encoder_answered(make, messages, tiny_encoder):
     metadata = make().fit(*messages).predict(["my parcel"]).metadata
 
-    assert metadata["encoder"]["requested"] == str(tiny_encoder)
+    assert metadata["encoder"]["name"] == str(tiny_encoder)
 
 
 @pytest.mark.slow

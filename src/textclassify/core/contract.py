@@ -19,7 +19,8 @@ from textclassify.core.labels import LabelSchema
 from textclassify.core.result import NO_LABEL, ClassificationResult, decide, gold_for
 from textclassify.core.scales import Status
 from textclassify.core.scores import Scores, check_same_labels
-from textclassify.core.storage import FromFolder, new_folder, read_manifest, write_manifest
+from textclassify.core.seeds import checked_seed
+from textclassify.core.storage import FromFolder, as_folder, new_folder, read_manifest, write_manifest, written_by
 from textclassify.core.texts import blank_rows, hash_texts
 from textclassify.core.types import TrainingData
 from textclassify.errors import DataError, NotFittedError, StorageError
@@ -65,6 +66,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """Restore what `_write` wrote."""
         raise StorageError(f"{type(self).__name__} cannot be loaded")
 
+    @property
+    def model_used(self) -> str:
+        """Name of the model behind the classifier; its kind where there is none to name."""
+        return self.kind
+
     def check_model(self) -> None:
         """Make sure that the model behind the classifier can be had, without loading it.
 
@@ -92,8 +98,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
         Raises:
             DataError: texts or labels cannot be used; the message names the row.
+            ConfigError: an option is out of range.
 
         """
+        checked_seed(getattr(self, "random_state", 0))
         data = self._training_data(texts, labels, sample_weight, groups)
         self.schema_ = data.schema
         self._fit(data)
@@ -265,7 +273,7 @@ def load(folder: str | Path) -> TextClassifier:
         StorageError: no saved classifier, damaged, or of another version.
 
     """
-    return read_part(Path(folder), verify=True)
+    return read_part(as_folder(folder), verify=True)
 
 
 def read_part(folder: Path, *, verify: bool = False) -> TextClassifier:
@@ -277,24 +285,29 @@ def read_part(folder: Path, *, verify: bool = False) -> TextClassifier:
         )
     try:
         classifier = class_of(kind)(**_marked(state["parameters"]))
-        classifier.schema_ = LabelSchema.of(state["schema"])
+        classifier.schema_ = LabelSchema.from_dict(state["schema"])
         classifier._read(folder, state["learned"])  # noqa: SLF001 - the other half of write_into
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StorageError(
-            f"{str(folder)!r} does not describe a {kind} ({error}); save the model again, or use the textclassify "
-            "that wrote it"
+            f"{str(folder)!r} does not describe a {kind} ({error}); it was {written_by(folder)}: use the one that "
+            "wrote it, or save the model again"
         ) from error
     return classifier
 
 
 def _marked(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return stored parameters with every address marked: a key must not follow it as if the user had typed it."""
+    """Return stored parameters with every address marked: a key must not follow it as if the user had typed it.
+
+    Labels that are a path are refused: a stranger's folder may not name files of this machine.
+    """
     return {name: _marked_value(name, value) for name, value in parameters.items()}
 
 
 def _marked_value(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         return _marked(value)
+    if name == "labels" and isinstance(value, str):
+        raise TypeError(f"its labels are {value!r:.60}, and no file is read for them")
     return FromFolder(value) if isinstance(value, str) and name.endswith("base_url") else value
 
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from textclassify.core.storage import read_manifest
+from textclassify.core.storage import read_manifest, written_by
 from textclassify.core.texts import did_you_mean
 from textclassify.errors import ConfigError, StorageError
 
@@ -52,7 +52,8 @@ def load(folder: str | Path) -> Saved:
     path = (KINDS | OTHER_KINDS).get(kind)
     if path is None:
         raise StorageError(
-            f"{str(folder)!r} holds a {kind!r}, which this version does not know; use the textclassify that wrote it"
+            f"{str(folder)!r} holds a {kind!r}, which is not known here: it was {written_by(folder)}; use the one that "
+            "wrote it"
         )
     found: type[Saved] = _imported(path)
     return found.load(folder)

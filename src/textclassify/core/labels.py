@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from textclassify.core.label_cards import as_tuple, cards_of, check_text, read_label_file, stripped
+from textclassify.core.settings_files import expanded
 from textclassify.core.texts import did_you_mean, is_missing, listed, plain_list
 from textclassify.errors import DataError, LabelError
 
@@ -19,6 +20,9 @@ Label: TypeAlias = str | int | bool
 
 Gold: TypeAlias = NDArray[np.int64] | NDArray[np.uint8]
 """True answers: label codes of shape (n,) or, multi-label, a 0/1 indicator of shape (n, K)."""
+
+_KEYS = ("labels", "multi_label")
+"""Keys of a label file."""
 
 
 def plain_label(value: Any, row: int | None = None) -> Label:
@@ -48,6 +52,10 @@ def plain_labels(labels: Any) -> Sequence[Any] | NDArray[Any]:
         raise DataError(f"expected one label per text, got one {type(labels).__name__}: {labels[:40]!r}; pass a list")
     if hasattr(labels, "to_numpy") and len(getattr(labels, "shape", ())) == 2:
         labels = labels.to_numpy()
+    if getattr(labels, "ndim", 1) not in {1, 2}:
+        raise DataError(
+            f"labels have {labels.ndim} dimensions; pass one per text, lists of them, or a 0/1 matrix (texts, labels)"
+        )
     return labels if isinstance(labels, np.ndarray) else plain_list(labels)
 
 
@@ -86,10 +94,26 @@ class LabelSchema:
         if len(set(names)) < len(names):
             twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
             raise LabelError(f"label {twice[0]!r} is listed {names.count(twice[0])} times; names must be unique")
+        self._check_cards()
+
+    def _check_cards(self) -> None:
         for what, mapping in (("description", self.descriptions), ("example", self.examples), ("parent", self.parents)):
             for name in mapping:
-                if name not in names:
-                    raise LabelError(f"a {what} is given for unknown label {name!r}{did_you_mean(name, names)}")
+                if name not in self.names:
+                    raise LabelError(f"a {what} is given for unknown label {name!r}{did_you_mean(name, self.names)}")
+        for name, text in self.descriptions.items():
+            check_text(text, f"the description of label {name!r}")
+        for name, texts in self.examples.items():
+            if isinstance(texts, str) or not isinstance(texts, Sequence):
+                raise LabelError(f"the examples of label {name!r} are {texts!r:.60}; write a list of texts: [...]")
+            for text in texts:
+                check_text(text, f"an example of label {name!r}")
+        for name, parent in self.parents.items():
+            if parent not in self.names or parent == name:
+                raise LabelError(
+                    f"the parent of label {name!r} is {parent!r}, which is no other label"
+                    f"{did_you_mean(parent, self.names)}; list it, too"
+                )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -99,8 +123,8 @@ class LabelSchema:
         """Return a schema from whatever describes one.
 
         Args:
-            labels: a schema, names, {name: description}, [{"name": ..., "description": ...}], or the path of a YAML or
-                JSON file with one of these (also under the key `labels`).
+            labels: a schema, names, {name: description}, [{"name": ..., "description": ...}], a mapping with one of
+                these under `labels` and perhaps `multi_label`, or the path of a YAML or JSON file that holds one.
             multi_label: overrides what the schema says; None keeps it.
 
         Raises:
@@ -108,20 +132,38 @@ class LabelSchema:
 
         """
         if isinstance(labels, str | Path):
-            return cls.of(_read_label_file(Path(labels)), multi_label=multi_label)
+            labels = read_label_file(expanded(labels))
         if isinstance(labels, cls):
             kept = labels.multi_label if multi_label is None else multi_label
             return cls(labels.names, labels.descriptions, labels.examples, labels.parents, kept)
-        if isinstance(labels, Mapping) and "labels" in labels:
-            multi_label = bool(labels.get("multi_label", False)) if multi_label is None else multi_label
-            return cls.of(labels["labels"], multi_label=multi_label)
-        if isinstance(labels, Mapping):
-            cards: list[Any] = [{"name": name, "description": text or ""} for name, text in labels.items()]
-        elif isinstance(labels, Iterable):
-            cards = list(labels)
-        else:
-            raise LabelError(f"cannot read labels from {type(labels).__name__}; pass a list of names")
-        return cls._from_cards(cards, multi_label=bool(multi_label))
+        if isinstance(labels, Mapping) and _has_labels_within(labels):
+            return cls._from_content(labels, multi_label=multi_label)
+        return cls._from_cards(cards_of(labels), multi_label=bool(multi_label))
+
+    @classmethod
+    def from_dict(cls, stored: Any) -> Self:
+        """Return the schema that `to_dict` described; never reads a file.
+
+        Raises:
+            LabelError: it is something else.
+
+        """
+        if not isinstance(stored, Mapping) or not isinstance(stored.get("labels"), list):
+            raise LabelError(f"the stored labels are {stored!r:.60}, not a mapping with a list under `labels`")
+        return cls._from_content(stored, multi_label=None)
+
+    @classmethod
+    def _from_content(cls, content: Mapping[Any, Any], *, multi_label: bool | None) -> Self:
+        """Return the schema in a mapping with the keys `labels` and perhaps `multi_label`."""
+        for key in content:
+            if key not in _KEYS:
+                raise LabelError(
+                    f"unknown key {key!r} beside `labels`{did_you_mean(key, _KEYS)}; known: {listed(_KEYS)}"
+                )
+        stated = content.get("multi_label", False)
+        if not isinstance(stated, bool):
+            raise LabelError(f"multi_label is {stated!r} ({type(stated).__name__}); write true or false, unquoted")
+        return cls._from_cards(cards_of(content["labels"]), multi_label=stated if multi_label is None else multi_label)
 
     @classmethod
     def _from_cards(cls, cards: Sequence[Any], *, multi_label: bool) -> Self:
@@ -136,12 +178,16 @@ class LabelSchema:
             if "name" not in row:
                 raise LabelError(f"a label has no name: {row!r}")
         names = [plain_label(row["name"]) for row in rows]
-        pairs = list(zip(names, rows, strict=True))
+        pairs = [
+            (name, {key: value for key, value in row.items() if not is_missing(value)})
+            for name, row in zip(names, rows, strict=True)
+        ]
+        texts = {name: stripped(row["description"]) for name, row in pairs if "description" in row}
         return cls(
             tuple(names),
-            {name: str(row["description"]).strip() for name, row in pairs if row.get("description")},
-            {name: tuple(map(str, row["examples"])) for name, row in pairs if row.get("examples")},
-            {name: plain_label(row["parent"]) for name, row in pairs if row.get("parent") is not None},
+            {name: text for name, text in texts.items() if text != ""},
+            {name: as_tuple(row["examples"]) for name, row in pairs if row.get("examples", []) != []},
+            {name: plain_label(row["parent"]) for name, row in pairs if "parent" in row},
             multi_label,
         )
 
@@ -160,7 +206,7 @@ class LabelSchema:
             ) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `of` reads back, of plain types only."""
+        """Return what `from_dict` reads back, of plain types only."""
         cards = []
         for name in self.names:
             card: dict[str, Any] = {"name": name}
@@ -205,9 +251,11 @@ class LabelSchema:
         if isinstance(value, list | tuple | set | np.ndarray):
             raise LabelError(f"row {row} has the list {value!r:.60} where one label is expected; pass multi_label=True")
         name = plain_label(value, row)
-        if name not in code or type(name) is not type(self.names[0]):
+        kind = type(self.names[0])
+        if name not in code or type(name) is not kind:
+            other = f" ({type(name).__name__}, but the labels are {kind.__name__})" if type(name) is not kind else ""
             raise LabelError(
-                f"unknown label {name!r} in row {row}{did_you_mean(name, self.names)}; "
+                f"unknown label {name!r} in row {row}{other}{did_you_mean(name, self.names)}; "
                 f"known labels: {listed(map(repr, self.names), 12)}"
             )
         return code[name]
@@ -217,8 +265,8 @@ class LabelSchema:
         if isinstance(labels, np.ndarray) and labels.dtype != object:
             matrix = labels
         elif len(labels) and all(isinstance(row, list | tuple | np.ndarray) and len(row) == width for row in labels):
-            cells = {cell for row in labels for cell in row if isinstance(cell, int | float | bool | np.generic)}
-            if not cells <= {0, 1} or any(isinstance(cell, str) for row in labels for cell in row):
+            cells = [cell for row in labels for cell in row]
+            if not all(isinstance(cell, int | float | np.number | np.bool_) and cell in {0, 1} for cell in cells):
                 return False
             if set(self.names) & {0, 1} and not isinstance(self.names[0], bool):
                 raise LabelError("0/1 rows and labels named 0 and 1 cannot be told apart; pass a numpy 0/1 matrix")
@@ -238,31 +286,15 @@ class LabelSchema:
         return [self.names[code] for code in gold]
 
 
+def _has_labels_within(mapping: Mapping[Any, Any]) -> bool:
+    """Return whether `labels` is a key beside settings, and not a label that is described like others."""
+    within = mapping.get("labels")
+    return "labels" in mapping and (set(mapping) <= set(_KEYS) or not (within is None or isinstance(within, str)))
+
+
 def _as_names(several: Any, row: int) -> Iterable[Any]:
     if is_missing(several):
         raise LabelError(f"the labels in row {row} are missing; use an empty list for a text without labels")
     if isinstance(several, str) or not isinstance(several, Iterable):
         return [several]
     return several
-
-
-class _LabelLoader(yaml.SafeLoader):
-    """YAML in which `yes`, `no`, `on` and `off` are names, not booleans."""
-
-
-_LabelLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _read_label_file(path: Path) -> Any:
-    if not path.is_file():
-        raise LabelError(f"no label file at {str(path)!r}; pass a YAML or JSON file, or a list of names")
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _LabelLoader)  # noqa: S506 - safe; JSON is YAML
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LabelError(f"label file {str(path)!r} cannot be read: {error}") from error
-    if content is None:
-        raise LabelError(f"label file {str(path)!r} is empty; list the labels under the key `labels`")
-    return content

@@ -34,7 +34,10 @@ class _Loader(yaml.SafeLoader):
         """Return a whole number, of which nobody can think that it is text."""
         if _NO_PLAIN_NUMBER.fullmatch(node.value):
             raise yaml.constructor.ConstructorError(
-                None, None, f"{node.value} would become another number; quote it to keep it: '{node.value}'", node.start_mark
+                None,
+                None,
+                f"{node.value} would become another number; quote it to keep it: '{node.value}'",
+                node.start_mark,
             )
         return int(super().construct_yaml_int(node))
 

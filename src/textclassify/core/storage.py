@@ -24,6 +24,7 @@ MANIFEST = "textclassify.json"
 """The file that makes a folder a saved classifier: format, kind, state and the checksum of every other file."""
 CACHE_VARIABLE = "TEXTCLASSIFY_CACHE_DIR"
 _LOCK = ".lock"
+_OWN_SUM = "manifest_sha256"
 
 
 class FromFile(str):
@@ -116,7 +117,7 @@ def cache_folder() -> Path:
 
 
 def write_manifest(folder: Path, kind: str, state: Mapping[str, Any]) -> None:
-    """Write the manifest of a finished folder: its kind, its state, and a checksum of every file in it."""
+    """Write the manifest of a finished folder: its kind, its state, and a checksum of every file and of itself."""
     from textclassify import __version__
 
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -127,7 +128,8 @@ def write_manifest(folder: Path, kind: str, state: Mapping[str, Any]) -> None:
         "state": dict(state),
         "sha256": {path.relative_to(folder).as_posix(): _sha256(path) for path in files},
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    content = json.dumps(sealed(manifest), indent=1, ensure_ascii=False)
+    (folder / MANIFEST).write_text(content + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: str | Path, *, verify: bool = True) -> tuple[str, dict[str, Any]]:
@@ -141,7 +143,7 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> tuple[str, dict
         StorageError: no saved classifier, a truncated or changed file, or a newer format.
 
     """
-    folder = Path(folder)
+    folder = as_folder(folder)
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version, kind, state, sums = (manifest[key] for key in ("format", "kind", "state", "sha256"))
@@ -158,6 +160,8 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> tuple[str, dict
             f"{str(folder)!r} has format {version}, this version reads {FORMAT_VERSION}; "
             f"use textclassify {manifest.get('textclassify', '?')} or train again"
         )
+    if verify and manifest.get(_OWN_SUM) != sealed(manifest)[_OWN_SUM]:
+        raise StorageError(f"{MANIFEST} in {str(folder)!r} was changed after it was saved; copy the whole folder again")
     for name, expected in sums.items() if verify else ():
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
@@ -165,6 +169,33 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> tuple[str, dict
         if _sha256(path) != expected:
             raise StorageError(f"{name!r} in {str(folder)!r} was changed or cut short; copy the whole folder again")
     return kind, state
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest with the checksum of its own content, however its JSON will be laid out."""
+    content = {key: value for key, value in json.loads(json.dumps(manifest)).items() if key != _OWN_SUM}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return {**content, _OWN_SUM: hashlib.sha256(canonical.encode("ascii")).hexdigest()}
+
+
+def written_by(folder: Path | str) -> str:
+    """Return which textclassify wrote a saved classifier and which one this is, in words."""
+    from textclassify import __version__
+
+    manifest = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
+    return f"written by textclassify {manifest.get('textclassify', '?')}, this is {__version__}"
+
+
+def as_folder(folder: Any) -> Path:
+    """Return a folder's path.
+
+    Raises:
+        StorageError: it is none.
+
+    """
+    if not isinstance(folder, str | os.PathLike):
+        raise StorageError(f"{folder!r:.60} is no folder; name the one that `save` or `train` wrote")
+    return Path(folder)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -145,7 +145,7 @@ class TrainingData:
         return replace(
             self,
             texts=[self.texts[row] for row in chosen],
-            labels=self.labels[chosen] if isinstance(self.labels, np.ndarray) else [self.labels[row] for row in chosen],
+            labels=self.gold[chosen] if self.multi_label else [self.labels[row] for row in chosen],
             sample_weight=None if self.sample_weight is None else self.sample_weight[chosen],
             groups=None if self.groups is None else [self.groups[row] for row in chosen],
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from textclassify.core import dataset
-from textclassify.core.contract import TextClassifier, read_part
+from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
 from textclassify.core.result import ClassificationResult
 from textclassify.core.scales import Status
@@ -24,6 +24,7 @@ from textclassify.ensemble.ladder_report import LadderReport
 from textclassify.ensemble.out_of_fold import FoldAverage, held_out_folds
 from textclassify.ensemble.rows import complete
 from textclassify.ensemble.score_fusion import ScoreFusion
+from textclassify.ensemble.stored import StoredSources
 from textclassify.errors import ConfigError
 from textclassify.statistics.folds import stratified_sample
 
@@ -94,21 +95,17 @@ class FusionEnsemble(TextClassifier):
         self.random_state = random_state
 
     def _fit(self, data: TrainingData) -> None:
-        if not self.sources or not isinstance(self.sources, Mapping):
-            raise ConfigError("a fusion needs sources by name: FusionEnsemble({'linear': LinearClassifier(), ...})")
-        for name, source in self.sources.items():
-            if not isinstance(source, TextClassifier):
-                raise ConfigError(f"source {name!r} is {type(source).__name__}, not a TextClassifier")
+        self._check_sources()
         folds = held_out_folds(data, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state)
         usable = np.flatnonzero(folds >= 0)
         rows = usable if len(usable) else np.arange(len(data))  # too few to hold any out: nothing will be learned
-        self.sources_: dict[str, TextClassifier] = {}
+        fitted: dict[str, TextClassifier] = {}
         scores: dict[str, Scores] = {}
         for name, source in self._worth_fitting(judged=len(usable) > 0).items():
             with doing(f"{name}: "):
-                self.sources_[name], scores[name] = self._fitted(source, data, folds, rows)
-        for name, one in scores.items():
-            check_same_labels(data.schema.names, one.labels, name)
+                fitted[name], scores[name] = self._fitted(source, data, folds, rows)
+            check_same_labels(data.schema.names, scores[name].labels, name)
+        self.sources_: Mapping[str, TextClassifier] = fitted
         self.training_row_ids_ = np.unique(data.wording_ids)
         self.training_scores_ = scores if len(usable) else self._deployed_scores(data)
         self.fusion_ = self._score_fusion()
@@ -121,6 +118,15 @@ class FusionEnsemble(TextClassifier):
                 learn=len(usable) > 0,
             )
         logger.info("%s", self.fusion_.ladder_report_)
+
+    def _check_sources(self) -> None:
+        """Refuse what cannot be trained or asked now, not after an hour of training."""
+        if not self.sources or not isinstance(self.sources, Mapping):
+            raise ConfigError("a fusion needs sources by name: FusionEnsemble({'linear': LinearClassifier(), ...})")
+        for name, source in self.sources.items():
+            if not isinstance(source, TextClassifier):
+                raise ConfigError(f"source {name!r} is {type(source).__name__}, not a TextClassifier")
+            source.check_model()
 
     def _fitted(
         self, source: TextClassifier, data: TrainingData, folds: NDArray[np.int16], rows: NDArray[np.intp]
@@ -156,8 +162,11 @@ class FusionEnsemble(TextClassifier):
 
         Nothing is learned from these: they only tell the fusion which sources there are.
         """
-        known = {name: source.predict_scores(data.texts) for name, source in self.sources_.items()}
-        return {name: one if not self.sources_[name].learns else replace(one, fold=None) for name, one in known.items()}
+        known = {}
+        for name, source in self.sources_.items():
+            fold = None if source.learns else np.full(len(data), NEVER_TRAINED, dtype=np.int16)
+            known[name] = replace(source.predict_scores(data.texts), fold=fold)
+        return known
 
     def _score_fusion(self) -> ScoreFusion:
         options = {option: getattr(self, name) for name, option in _FUSION_OPTIONS.items()}
@@ -169,7 +178,9 @@ class FusionEnsemble(TextClassifier):
     @property
     def asks_llm(self) -> bool:  # type: ignore[override] # a fusion does if one of its sources does
         """Whether a text may cost a language model's time or money."""
-        return any(source.asks_llm for source in getattr(self, "sources_", self.sources or {}).values())
+        if hasattr(self, "fusion_"):
+            return bool(self.fusion_.llm_sources_)
+        return any(source.asks_llm for source in (self.sources or {}).values())
 
     @property
     def ladder_report_(self) -> LadderReport:
@@ -196,7 +207,7 @@ class FusionEnsemble(TextClassifier):
         return scores
 
     def _stand_ins(self, texts: list[str], missing: NDArray[np.intp], wanted: Sequence[str]) -> dict[str, Scores]:
-        free = [name for name in self.fusion_.rows_.names if name not in wanted and not self.sources_[name].asks_llm]
+        free = [name for name in self.fusion_.patterns_.free_names if name not in wanted]
         if not len(missing):
             return {}
         chosen = [texts[row] for row in missing]
@@ -223,7 +234,9 @@ class FusionEnsemble(TextClassifier):
 
     def fusion_result(self, scores: Mapping[str, Scores]) -> ClassificationResult:
         """Return the answers that already computed source scores imply."""
-        return self.fusion_.predict(scores)
+        result = self.fusion_.predict(scores)
+        models = {name: self.sources_[name].model_used for name in scores if name in self.sources_}
+        return replace(result, metadata={**result.metadata, "models": models})
 
     def _write(self, folder: Path) -> dict[str, Any]:
         for number, source in enumerate(self.sources_.values()):
@@ -234,9 +247,10 @@ class FusionEnsemble(TextClassifier):
         return {"sources": list(self.sources_), "fusion": self.fusion_.write_into(folder)}
 
     def _read(self, folder: Path, learned: dict[str, Any]) -> None:
-        self.sources_ = {name: read_part(folder / f"source_{number}") for number, name in enumerate(learned["sources"])}
+        parts = {name: folder / f"source_{number}" for number, name in enumerate(learned["sources"])}
         self.training_row_ids_ = read_arrays(folder / _TRAINING_ROWS)["row_ids"]
         self.fusion_ = ScoreFusion.read_from(folder, learned["fusion"])
+        self.sources_ = StoredSources(parts, needed=self.fusion_.needs_)
 
     def _stored_parameters(self) -> dict[str, Any]:
         parameters = super()._stored_parameters()

@@ -83,6 +83,11 @@ class FoldAverage(TextClassifier):
         """Whether a text costs a language model's time or money."""
         return self.classifier is not None and self.classifier.asks_llm
 
+    @property
+    def model_used(self) -> str:
+        """The model that was trained."""
+        return self.members_[0].model_used if hasattr(self, "members_") else super().model_used
+
     def _fit(self, data: TrainingData) -> None:
         folds = held_out_folds(data, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state)
         self.fit_folds(data, folds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.scales import Scale
 from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays
@@ -29,6 +30,39 @@ _COMBINERS = {
 }
 _ROWS = "fusion_rows.safetensors"
 _COLUMNS = ("values", "status", "method", "cost", "row_ids", "fold")
+
+
+class StoredSources(Mapping[str, TextClassifier]):
+    """The sources in a model folder, each loaded when it is first used, the needed ones at once.
+
+    A fusion that answers with a linear model alone does not wait for the encoders that it was compared with.
+
+    Args:
+        parts: the folder of each source.
+        needed: names of those to load now.
+
+    """
+
+    def __init__(self, parts: Mapping[str, Path], needed: Sequence[str] = ()) -> None:
+        self._parts = dict(parts)
+        self._loaded = {name: read_part(self._parts[name]) for name in needed}
+
+    def __getitem__(self, name: str) -> TextClassifier:
+        """Return a source.
+
+        Raises:
+            StorageError: its folder has gone.
+
+        """
+        if name not in self._loaded:
+            self._loaded[name] = read_part(self._parts[name])
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
 
 
 def write_rows(folder: Path, rows: FusionRows) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import AbsentChat, Chat
 from textclassify.llm.keys import Secret, checked_variable
 from textclassify.llm.prompts import Demonstration, prior_texts
-from textclassify.llm.providers import resolve_endpoint
+from textclassify.llm.providers import find_provider, resolve_endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -207,6 +207,18 @@ class LLMClassifier(TextClassifier):
             temperature=self.temperature,
             max_tokens=self.max_completion_tokens,
         )
+
+    @property
+    def model_used(self) -> str:
+        """The language model that is asked, and whose it is."""
+        if self.chat is not None:
+            return f"{self.chat.model} ({self.chat.name})"
+        if self.provider == LOCAL:
+            from textclassify.models.sources import resolve
+
+            source = resolve(self.model, "causal")
+            return f"{source.name} ({source.origin})"
+        return f"{self.model or find_provider(self.provider).default_model} ({self.provider})"
 
     def check_model(self) -> None:
         """Make sure that the model is there, or that the provider and its key are known, without asking anything."""

@@ -136,6 +136,14 @@ class TransformerClassifier(TextClassifier):
         self.device = device
         self.random_state = random_state
 
+    @property
+    def model_used(self) -> str:
+        """The encoder that was fine-tuned, and where it was found."""
+        known = getattr(self, "encoder_", None)
+        if known is None:
+            return super().model_used
+        return f"{known['name']} ({known['origin']})"
+
     def check_model(self) -> None:
         """Make sure that the encoder can be had, without loading it."""
         resolve(self.model, "encoder")
@@ -148,7 +156,7 @@ class TransformerClassifier(TextClassifier):
         if self.label_cards:
             data = with_label_cards(data)
         source = resolve(self.model, "encoder")
-        self.encoder_ = {"requested": source.requested, "origin": source.origin, "note": source.note}
+        self.encoder_ = {"name": source.name, "origin": source.origin, "note": source.note}
         encoder, self.tokenizer_ = load_encoder(source), load_tokenizer(source)
         self.max_tokens_ = min(self.max_length, usable_length(encoder, self.tokenizer_))
         encoded = self._encode(data.texts)

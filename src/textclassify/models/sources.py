@@ -54,6 +54,13 @@ class ModelSource:
     origin: Origin
     note: str = ""
 
+    @property
+    def name(self) -> str:
+        """What to call the model: as the user did, by the name of an embedded one, or by where it is."""
+        if self.origin == "embedded":
+            return EMBEDDED_ENCODER if self.format == "huggingface" else EMBEDDED_LLM
+        return self.requested or self.location
+
 
 def resolve(name: str | os.PathLike[str] | None, role: Role) -> ModelSource:
     """Where the model `name` is; None is the model that a user gets who names none.

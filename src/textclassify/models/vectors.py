@@ -88,14 +88,13 @@ class SentenceEncoder:
         vectors = np.empty((len(distinct), model.config.get_text_config().hidden_size), dtype=np.float32)
         token_ids = self._tokenise([encodable(text) for text in distinct], max_length)
         budget = _TOKENS_PER_BATCH["cuda" if model.device.type == "cuda" else "cpu"]
+        longest = usable_length(model, tokenizer)
         done = 0
         with torch.inference_mode(), self._autocast(model.device):
             for batch in token_batches([len(ids) for ids in token_ids], max_tokens=budget):
-                padded = tokenizer.pad(
-                    {"input_ids": [token_ids[row] for row in batch]},
-                    pad_to_multiple_of=_PADDED_TO,
-                    return_tensors="pt",
-                )
+                ids = [token_ids[row] for row in batch]
+                width = min(-(-max(map(len, ids)) // _PADDED_TO) * _PADDED_TO, longest)
+                padded = tokenizer.pad({"input_ids": ids}, padding="max_length", max_length=width, return_tensors="pt")
                 vectors[batch] = _mean_vectors(model, padded.to(model.device)).cpu().numpy()
                 done += len(batch)
                 if show_progress is not None:

@@ -75,6 +75,12 @@ class SimilarityClassifier(TextClassifier):
         """Hashes of the texts that the schema has as examples."""
         return hash_texts([text for texts in self._require_schema().examples.values() for text in texts])
 
+    @property
+    def model_used(self) -> str:
+        """The encoder that texts and label cards are compared in, and where it was found."""
+        source = self._source()
+        return f"{source.name} ({source.origin})"
+
     def check_model(self) -> None:
         """Make sure that the encoder can be had, without loading it."""
         self._source()
