@@ -37,8 +37,12 @@ FORMATS = {
 HUB = "hf:"
 """Beginning of a data set's name on the Hugging Face hub: `hf:name/split`."""
 
-_WHOLE = re.compile(r"-?(0|[1-9]\d*)")
-_DECIMAL = re.compile(r"-?\d+\.\d*")
+STANDARD_INPUT = "-"
+_WHOLE = re.compile(r"-?\d+")
+_DECIMAL = re.compile(r"-?\d+\.\d+")
+_SEPARATOR = re.compile(r"\ufeff?\"?sep=(.)\"?\s*", re.IGNORECASE)
+"""First line of a CSV file by which spreadsheets tell each other the delimiter."""
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_table(
@@ -50,8 +54,8 @@ def read_table(
 ) -> pd.DataFrame:
     """Return the table in a CSV, TSV, JSON Lines, JSON or Parquet file, cells as they were written.
 
-    A CSV column of whole numbers becomes int, of True and False bool; an empty cell stays an empty text, and "NA" and
-    "None" are strings like others.
+    A CSV column of numbers becomes int or float where every cell is written as Python writes it (1.10 and 007 stay
+    text), of True and False bool; an empty cell stays an empty text, and "NA" and "None" are strings like others.
 
     Args:
         source: a path, "-" for standard input, or an open binary file.
@@ -105,11 +109,23 @@ def read_hub(name: str) -> pd.DataFrame:
         ) from error
 
 
+def standard_input() -> IO[bytes]:
+    """Return standard input.
+
+    Raises:
+        DataError: it was closed by whoever started the program.
+
+    """
+    if sys.stdin is None:
+        raise DataError("standard input is closed; name a file, or pipe the texts in")
+    return sys.stdin.buffer
+
+
 def _content(source: str | Path | IO[bytes]) -> tuple[bytes, str]:
     if not isinstance(source, str | Path):
         return source.read(), str(getattr(source, "name", "the stream"))
-    if source == "-":
-        return sys.stdin.buffer.read(), "standard input"
+    if source == STANDARD_INPUT:
+        return standard_input().read(), "standard input"
     path = Path(source).expanduser()
     try:
         content = path.read_bytes()
@@ -153,14 +169,15 @@ def _decoded(content: bytes, name: str, encoding: str) -> str:
 
 
 def _read_csv(content: str, name: str, *, text_column: str | None, delimiter: str | None = None) -> pd.DataFrame:
-    if delimiter is None:
-        header_line = content.lstrip().partition("\n")[0]
-        delimiter = max(",;\t", key=header_line.count)
+    first, _, rest = content.lstrip().partition("\n")
+    named = named_delimiter(first)
+    content = content if named is None else rest
+    delimiter = named or delimiter or likely_delimiter(content.lstrip().partition("\n")[0])
     rows: list[list[str]] = []
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
     with _any_cell_size():
         try:
-            header = [cell.strip() for cell in next(row for row in reader if row)]
+            header = [cell.strip() for cell in next((row for row in reader if row), [])]
             rows = _even_rows(reader, len(header), name, delimiter)
         except csv.Error as error:
             raise DataError(
@@ -171,6 +188,17 @@ def _read_csv(content: str, name: str, *, text_column: str | None, delimiter: st
     refuse_repeated([header[column] for column in kept], name)
     texts = {*TEXT_NAMES, (text_column or "text").lower()}
     return pd.DataFrame({header[k]: list(cells[k]) if header[k].lower() in texts else _typed(cells[k]) for k in kept})
+
+
+def named_delimiter(line: str) -> str | None:
+    """Return the delimiter that the first line of a CSV file names, as in `sep=;`; None where it does not."""
+    found = _SEPARATOR.fullmatch(line)
+    return None if found is None else found[1]
+
+
+def likely_delimiter(header_line: str) -> str:
+    """Return the delimiter of a CSV file: the comma, semicolon or tab that its header has most of."""
+    return max(",;\t", key=header_line.count)
 
 
 def _even_rows(reader: Any, width: int, name: str, delimiter: str) -> list[list[str]]:
@@ -197,8 +225,8 @@ def _any_cell_size() -> Iterator[None]:
 
 
 def _typed(cells: Sequence[str]) -> list[Any]:
-    """Return the cells of a CSV column as whole numbers, decimals or booleans where every filled one is such."""
-    filled = [cell for cell in cells if cell]
+    """Return the cells of a CSV column as numbers or booleans where that loses nothing of how they are written."""
+    filled = {cell for cell in cells if cell}
     kinds: list[tuple[Callable[[str], Any], Callable[[str], Any]]] = [
         (_WHOLE.fullmatch, int),
         (_DECIMAL.fullmatch, float),
@@ -206,7 +234,10 @@ def _typed(cells: Sequence[str]) -> list[Any]:
     ]
     for matches, convert in kinds:
         if filled and all(map(matches, filled)):
-            return [convert(cell) if cell else None for cell in cells]
+            with contextlib.suppress(ValueError):  # thousands of digits
+                values = {cell: convert(cell) for cell in filled}
+                if all(str(value) == cell for cell, value in values.items()):
+                    return [values.get(cell) for cell in cells]
     return list(cells)
 
 
@@ -214,7 +245,7 @@ def _read_json_lines(content: str, name: str) -> pd.DataFrame:
     rows = []
     for number, line in enumerate(content.split("\n"), start=1):
         if line.strip():
-            rows.append(_parsed(line, f"{name}, line {number}"))
+            rows.append(parsed_json(line, f"{name}, line {number}"))
     return from_rows(rows, name)
 
 
@@ -224,17 +255,34 @@ def _read_json(content: str, name: str) -> pd.DataFrame:
     with contextlib.suppress(ValueError):
         if isinstance(json.loads(first_line), dict) and first_line.strip() != content.strip():
             return _read_json_lines(content, name)
-    parsed = _parsed(content, name)
+    parsed = parsed_json(content, name)
     if isinstance(parsed, dict) and parsed and all(isinstance(cells, list) for cells in parsed.values()):
         return from_columns(parsed)
     return from_rows(parsed if isinstance(parsed, list) else [parsed], name)
 
 
-def _parsed(content: str, where: str) -> Any:
+def parsed_json(content: str, where: str) -> Any:
+    """Return a JSON value; half a surrogate pair in a string, which no file can hold, becomes U+FFFD.
+
+    Raises:
+        DataError: it is no JSON, or an object has a key twice; the message begins with `where`.
+
+    """
     try:
-        return json.loads(content, object_pairs_hook=partial(_unique_keys, where=where))
+        value = json.loads(content, object_pairs_hook=partial(_unique_keys, where=where))
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: no valid JSON ({error.msg} at character {error.pos}); mend or remove it") from error
+    except (RecursionError, ValueError) as error:
+        raise DataError(f"{where}: cannot be read ({error}); mend or remove it") from error
+    return _writable(value) if _SURROGATE.search(content) else value
+
+
+def _writable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_writable(item) for item in value]
+    return {_writable(key): _writable(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _unique_keys(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:

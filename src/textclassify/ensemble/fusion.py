@@ -16,7 +16,7 @@ from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
 from textclassify.core.result import ClassificationResult
-from textclassify.core.scales import Status
+from textclassify.core.scales import NEVER_TRAINED, Status
 from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.storage import read_arrays, write_arrays
 from textclassify.core.types import TrainingData

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
+from textclassify.core.seeds import checked_seed
+from textclassify.core.settings_files import expanded, read_settings_file
 from textclassify.core.storage import FromFile, FromFolder
 from textclassify.core.texts import did_you_mean, listed
 from textclassify.errors import ConfigError
@@ -70,7 +72,7 @@ class Config(BaseModel):
     n_folds: int = Field(5, ge=2)
     one_model: bool = False
     fusion_rows: int | None = Field(None, ge=1)
-    fusion_hidden_dims: list[int] | None = None
+    fusion_hidden_dims: list[Annotated[int, Field(ge=1)]] | None = None
     fusion_lr: float | None = Field(None, gt=0)
     fusion_epochs: int | None = Field(None, ge=1)
     fusion_batch_size: int | None = Field(None, ge=1)
@@ -83,6 +85,21 @@ class Config(BaseModel):
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+    @field_validator("llm_provider", mode="before")
+    @classmethod
+    def _none_is_null(cls, value: Any) -> Any:
+        return None if value in ("none", ["none"]) else value
+
+    @field_validator("data", "test_data", "output_dir", "cache_dir")
+    @classmethod
+    def _with_home(cls, path: Path | None) -> Path | None:
+        return None if path is None else expanded(path)
+
+    @field_validator("random_state", mode="before")
+    @classmethod
+    def _in_range(cls, seed: Any) -> int:
+        return checked_seed(seed, "it")
 
     @field_validator("llm_base_url", mode="wrap")
     @classmethod
@@ -141,12 +158,12 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         ConfigError: no such file, no YAML, or no mapping.
 
     """
-    path = Path(path)
+    path = expanded(path)
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = read_settings_file(path)
     except FileNotFoundError:
         raise ConfigError(f"no configuration file {str(path)!r}; `textclassify init` writes one") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"configuration file {str(path)!r} cannot be read: {error}") from error
     if not isinstance(settings, dict):
         raise ConfigError(
@@ -154,8 +171,8 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         )
     for key in ("data", "test_data", "labels"):
         value = settings.get(key)
-        if isinstance(value, str) and not Path(value).is_absolute() and not value.startswith("hf:"):
-            settings[key] = str(path.parent / value)
+        if isinstance(value, str) and not value.startswith("hf:"):
+            settings[key] = str(path.parent / expanded(value))
     if isinstance(settings.get("llm_base_url"), str):
         settings["llm_base_url"] = FromFile(settings["llm_base_url"])
     return settings
@@ -172,5 +189,6 @@ def _in_words(error: ValidationError) -> str:
         elif key == "llm_api_key_env":  # may be a key, pasted into the wrong place
             lines.append(f"configuration key {key!r}: {problem['msg'].removeprefix('Value error, ')}")
         else:
-            lines.append(f"configuration key {key!r} is {problem['input']!r}: {problem['msg'].lower()}")
+            said = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"configuration key {key!r} is {problem['input']!r}: {said[:1].lower()}{said[1:]}")
     return "\n".join(dict.fromkeys(lines))
