@@ -67,6 +67,7 @@ class AutoFusionClassifier(TextClassifier):
         )
 
     def _fit(self, data: TrainingData) -> None:
+        self.config_.check_metric(multi_label=data.multi_label)
         fusion, notes = build_fusion(self.config_, labels=data.schema)
         self.findings_ = describe(data) + notes
         self.ensemble_: FusionEnsemble = fusion.fit(data)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from textclassify.apps.failures import as_typed
 from textclassify.core.storage import MANIFEST
 
 from .conftest import assert_one_clear_line
@@ -26,7 +27,7 @@ BAD_DATA = {
     "missing label": (table(rows=[*ROWS, "a text,"]), ["row 60", "missing"]),
     "lone 0/1 column": (
         table("text,spam", [f"text {row},{row % 2}" for row in range(9)]),
-        ["only 0/1 column", "label_columns=['spam']"],
+        ["only 0/1 column", "--label-column 'spam'"],
     ),
     "single class": (table(rows=[f"text {row},a" for row in range(60)]), ["nothing to learn", "'a'"]),
     "empty text": (table(rows=[*ROWS, "   ,a"]), ["empty text in row 60"]),
@@ -202,3 +203,24 @@ def test_the_unforeseen_is_one_line_with_a_hint(run, monkeypatch) -> None:
     assert result.stderr.startswith("error: RuntimeError: it broke\n")
     assert "textclassify --debug" in result.stderr
     assert isinstance(run("--debug", "doctor").exception, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("message", "typed"),
+    [
+        ("pass text_column='body'", "pass --text-column 'body'"),
+        ("or pass text_column=...", "or pass --text-column NAME"),
+        ("pass label_columns=['spam'] for", "pass --label-column 'spam' for"),
+        ("or pass label_columns=[...]", "or pass --label-column NAME"),
+        ("or pass multi_label=False to", "or pass --single-label to"),
+        ("or pass multi_label=True", "or pass --multi-label"),
+        ("missing in row 3; mend it", "missing in row 3; mend it (rows count from 0, the header aside)"),
+        (
+            "0xff; pass encoding='utf-16', or save the file as UTF-8",
+            "0xff; save the file as UTF-8, e.g. iconv -f utf-16 -t utf-8",
+        ),
+    ],
+)
+def test_messages_speak_of_flags(message: str, typed: str) -> None:
+    """Python's arguments cannot be typed into a shell."""
+    assert as_typed(message) == typed

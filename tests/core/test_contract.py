@@ -279,13 +279,16 @@ def test_a_key_of_a_later_version_names_both_versions(tmp_path):
     manifest["state"]["parameters"]["newkey"] = 1
     path.write_text(json.dumps(sealed(manifest)))
 
-    with pytest.raises(StorageError, match=rf"newkey.*written by textclassify 9\.9, this is {textclassify.__version__}"):
+    with pytest.raises(
+        StorageError, match=rf"newkey.*written by textclassify 9\.9, this is {textclassify.__version__}"
+    ):
         textclassify.load(tmp_path / "model")
 
 
 @pytest.mark.parametrize("folder", [None, 5])
 def test_what_is_no_folder_is_refused(folder):
-    for opened in (load, textclassify.load, LinearClassifier.load):
+    classifier = LinearClassifier().fit(["fine day", "bad day"], ["good", "poor"])
+    for opened in (load, textclassify.load, LinearClassifier.load, classifier.save):
         with pytest.raises(StorageError, match="is no folder"):
             opened(folder)
 
@@ -295,6 +298,17 @@ def test_a_seed_out_of_range_is_refused_before_anything_is_read(seed):
     """Libraries find it after minutes of training, each with other words."""
     with pytest.raises(ConfigError, match=r"random_state is .*from 0 to 4294967295"):
         LinearClassifier(random_state=seed).fit([], [])
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [([1.0], "2 texts but sample_weight of shape"), ([0, 0], "not all 0"), (["a", "b"], "numbers")],
+)
+def test_weights_that_do_not_fit_are_refused_where_a_score_is_weighted(weight, message):
+    classifier = LinearClassifier().fit(["fine day", "bad day"], ["good", "poor"])
+
+    with pytest.raises(DataError, match=message):
+        classifier.score(["fine", "bad"], ["good", "poor"], sample_weight=weight)
 
 
 def test_saving_unfitted_is_refused(tmp_path):

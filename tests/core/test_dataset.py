@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from textclassify.core.dataset import content_hash, labelled_data, split, texts_of, training_data
 from textclassify.core.labels import LabelSchema
 from textclassify.core.types import TrainingData
-from textclassify.errors import DataError, LabelError
+from textclassify.errors import ConfigError, DataError, LabelError
 
 COLUMNS = {"text": ["a b", "c d", "e f", "a b"], "label": ["x", "y", "x", "x"]}
 TOXIC = pd.DataFrame({"id": [7, 8, 9], "text": ["a", "b", "c"], "toxic": [1, 0, 1], "spam": [0, 0, 1]})
@@ -432,6 +432,12 @@ def test_a_share_out_of_range_is_refused(share):
         split(many_rows(), share)
 
 
+@pytest.mark.parametrize("seed", [-5, 2**32, 1.5])
+def test_a_split_with_a_seed_out_of_range_is_refused(seed):
+    with pytest.raises(ConfigError, match=r"random_state is .*from 0 to 4294967295"):
+        split(TrainingData(list("abcd"), list("xyxy")), 0.5, random_state=seed)
+
+
 def test_too_few_rows_to_split_are_refused():
     """Two rows of one text are one cluster."""
     with pytest.raises(DataError, match="2 rows in 2 clusters are too few to hold out 20% of them"):
@@ -446,3 +452,29 @@ def test_the_content_hash_changes_with_texts_labels_and_order():
     others = [(["a", "c"], [0, 1]), (["a", "b"], [1, 0]), (["b", "a"], [1, 0]), (["a", "b"], ["0", "1"])]
     assert len({base, *(content_hash(training_data(*other)) for other in others)}) == 5
     assert base == hashlib.sha256(b'["a", 0]\n["b", 1]\n').hexdigest()
+
+
+def test_a_label_column_of_zeros_and_ones_among_others_is_unclear():
+    """Either it holds the two classes, or each such column is a label."""
+    table = {"text": ["a", "b"], "label": [0, 1], "urgent": [1, 0]}
+
+    with pytest.raises(DataError, match=r"'label' is one of 2 columns of 0 and 1.*pass label_columns=\['label'\]"):
+        labelled_data(table)
+    assert labelled_data(table, label_columns=["label"]).schema.names == (0, 1)
+
+
+def test_labels_are_not_taken_for_texts():
+    """A table of labels alone has no texts."""
+    with pytest.raises(DataError, match="no text column among 'label'"):
+        texts_of({"label": ["a", "b"]})
+
+
+def test_a_table_without_a_header_is_recognised_by_its_names():
+    """Its first text has become a name."""
+    with pytest.raises(DataError, match="'my invoice is wrong' looks like a text: write a header line above it"):
+        labelled_data({"my invoice is wrong": ["so is mine"], "billing": ["delivery"]})
+
+
+def test_decimals_kept_as_text_are_no_texts():
+    """Files keep 0.50 as it is written; it is a score all the same."""
+    assert texts_of({"words": ["a", "b"], "score": ["0.50", "0.25"]}) == ["a", "b"]

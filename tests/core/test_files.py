@@ -221,3 +221,39 @@ def test_the_hub_without_its_package_names_the_package(monkeypatch):
 
     with pytest.raises(MissingDependencyError, match="pip install datasets"):
         read_hub("hf:ag_news/train")
+
+
+@pytest.mark.parametrize(
+    "cells", [["1.0", "1.00", "2.0"], ["0", "-0"], ["1.10", "1.1"], ["07", "7"], ["9" * 5000, "1"]]
+)
+def test_numbers_that_python_writes_otherwise_stay_text(cells):
+    """Two labels would become one, and answers would not be written as the labels were."""
+    content = "text,label\n" + "\n".join(f"a,{cell}" for cell in cells)
+
+    assert read_table(io.BytesIO(content.encode())).label.tolist() == cells
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=;\r"])
+def test_a_line_that_names_the_separator_is_no_header(line):
+    """Spreadsheets write it for each other."""
+    table = read_table(io.BytesIO(f"{line}\ntext;label\na, b, c, d;e\n".encode()))
+
+    assert table.to_numpy().tolist() == [["a, b, c, d", "e"]]
+
+
+def test_half_a_surrogate_pair_becomes_a_replacement_character():
+    """It is legal in JSON, and no file that is UTF-8 can hold it; whole pairs are characters."""
+    content = b'{"text": "a \\ud83d", "list": ["\\ud83d\\ude42"]}\n'
+
+    table = read_table(io.BytesIO(content), file_format="jsonl")
+
+    assert table.text.tolist() == ["a \ufffd"]
+    assert table["list"].tolist() == [["🙂"]]
+
+
+def test_closed_standard_input_is_said(monkeypatch):
+    """`textclassify predict model <&-` is how some schedulers start programs."""
+    monkeypatch.setattr(sys, "stdin", None)
+
+    with pytest.raises(DataError, match="standard input is closed; name a file"):
+        read_table("-")

@@ -47,7 +47,7 @@ def test_a_schema_survives_plain_json(names):
     """It is saved as JSON, and labels keep their type there."""
     schema = LabelSchema(tuple(names), {names[0]: "the first"}, {names[0]: ("an example",)}, multi_label=True)
 
-    assert LabelSchema.of(json.loads(json.dumps(schema.to_dict()))) == schema
+    assert LabelSchema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), np.nan, "", "  \t"])
@@ -174,6 +174,16 @@ def test_yes_no_and_norway_are_names_in_a_label_file(tmp_path):
         ("labels: [a", "cannot be read"),
         ("labels:\n- {nam: a}", "unknown key 'nam' in a label; did you mean 'name'"),
         ("labels:\n- {description: a}", "has no name"),
+        ('labels: [a, b]\nmulti_label: "false"', r"multi_label is 'false' \(str\); write true or false"),
+        ("labels: [a, b]\nmulti_label: no", r"multi_label is 'no' \(str\); write true or false"),
+        ("labels: [a, b]\nmulti_lable: true", "unknown key 'multi_lable' .*did you mean 'multi_label'"),
+        ("lables: [a, b]", "description of label 'lables' is .*did you mean 'labels'"),
+        ("labels: [a, b]\nlabels: [c, d]", "the key 'labels' is given twice"),
+        ("labels: a, b", "cannot read labels from 'a, b'"),
+        ("/etc/passwd", "holds only the text '/etc/passwd'"),
+        ("labels:\n", "is empty"),
+        ("labels: " + "[" * 5000, "nested too deeply"),
+        ("labels: [01, 02]", "quote it to keep it: '01'"),
     ],
 )
 def test_a_broken_label_file_says_what_is_wrong(tmp_path, content, message):
@@ -189,6 +199,59 @@ def test_a_description_of_an_unknown_label_is_refused():
     """A renamed label would otherwise lose its description without a word."""
     with pytest.raises(LabelError, match="description is given for unknown label 'sport'; did you mean 'sports'"):
         LabelSchema(("sports",), {"sport": "Games."})
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"examples": "my invoice"}, "examples of label 'a' are 'my invoice'; write a list"),
+        ({"examples": ["x", 5]}, r"an example of label 'a' is 5 \(int\), not a text"),
+        ({"description": ["x"]}, r"the description of label 'a' is \['x'\] \(list\), not a text"),
+        ({"description": 5}, "in quotes"),
+        ({"parent": "bb"}, "the parent of label 'a' is 'bb', which is no other label"),
+        ({"parent": "a"}, "no other label"),
+    ],
+)
+def test_what_describes_a_label_is_of_its_type(card, message):
+    """A text where a list belongs would become its letters, each an example in a prompt."""
+    with pytest.raises(LabelError, match=message):
+        LabelSchema.of([{"name": "a", **card}, "b"])
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), "", "  "])
+def test_a_missing_description_is_none(nothing):
+    """An empty cell of the table that the labels came from must not be described as 'nan'."""
+    assert LabelSchema.of({"a": nothing, "b": "B."}).descriptions == {"b": "B."}
+
+
+def test_a_label_may_be_named_labels():
+    """Beside other names it is one of them, and never a path; by itself it is the key of a label file."""
+    assert LabelSchema.of({"labels": "x", "other": "y"}).names == ("labels", "other")
+    assert LabelSchema.of({"labels": {"a": "A.", "b": "B."}, "multi_label": True}).multi_label
+    with pytest.raises(LabelError, match="cannot read labels from '/etc/passwd'"):
+        LabelSchema.of({"labels": "/etc/passwd"})
+
+
+@pytest.mark.parametrize(
+    "stored", ["/etc/passwd", None, {"labels": "/etc/passwd"}, {"labels": ["a"], "new": 1}, ["a"], {"labels": []}]
+)
+def test_a_stored_schema_is_read_as_it_was_written(stored):
+    with pytest.raises(LabelError):
+        LabelSchema.from_dict(stored)
+
+
+def test_a_label_file_in_the_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "labels.yaml").write_text("[a, b]", encoding="utf-8")
+
+    assert LabelSchema.of("~/labels.yaml").names == ("a", "b")
+
+
+@pytest.mark.parametrize(("given_label", "hint"), [("true", "did you mean True"), (1, "known labels: False, True")])
+def test_a_label_of_another_type_is_told_the_right_one(given_label, hint):
+    """Booleans come back from files as words and numbers."""
+    with pytest.raises(LabelError, match=rf"row 0 \({type(given_label).__name__}, but the labels are bool\).*{hint}"):
+        LabelSchema((False, True)).encode([given_label])
 
 
 def test_a_mapping_of_names_to_descriptions_is_a_schema():

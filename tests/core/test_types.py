@@ -28,6 +28,53 @@ def test_the_kind_of_data_is_seen_from_the_labels():
     assert TrainingData(["t"], np.array([[0, 1]])).schema.names == (0, 1)
 
 
+def test_the_published_form_of_0_and_1_lists_is_a_matrix():
+    """One list per text, one 0 or 1 per label."""
+    data = TrainingData(["s", "t"], [[1, 0, 1], [0, 1, 0]], ClassificationType.MULTI_LABEL)
+
+    assert data.schema.names == (0, 1, 2)
+    assert data.gold.tolist() == [[1, 0, 1], [0, 1, 0]]
+
+
+@pytest.mark.parametrize("labels", [[[1], [0]], [(True,), (False,)], [[1], [1]]])
+def test_lists_of_one_0_or_1_are_a_column_or_names(labels):
+    """Read as a column, the name 1 would be lost; a schema, or an array, says which it is."""
+    with pytest.raises(LabelError, match="could be one 0/1 column or the names 0 and 1"):
+        TrainingData(["s", "t"], labels)
+    with pytest.raises(LabelError, match="could be one 0/1 column"):
+        TrainingData(["s", "t"], labels, ClassificationType.MULTI_LABEL)
+    assert TrainingData(["s", "t"], [[1], [0]], schema=LabelSchema((0, 1), multi_label=True)).gold.tolist() == [
+        [0, 1],
+        [1, 0],
+    ]
+    assert TrainingData(["s", "t"], np.array([[1], [0]])).gold.tolist() == [[1], [0]]
+
+
+def test_lists_of_numbers_stay_names_when_rows_are_taken():
+    """The rows taken may look like a 0/1 matrix, which the whole does not."""
+    data = TrainingData(["r", "s", "t"], [[0, 1], [1], []])
+
+    assert data.take([0]).gold.tolist() == [[1, 1]]
+    assert data.take([1, 2]).gold.tolist() == [[0, 1], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classification_type": "foo"}, "unknown classification_type 'foo'; known: 'multi_class', 'multi_label'"),
+        ({"classification_type": "multi_lable"}, "did you mean 'multi_label'"),
+        ({"labels": np.zeros((2, 2, 1), dtype=int)}, "labels have 3 dimensions"),
+        ({"labels": [[["x"]], [["y"]]]}, "labels are str, int or bool"),
+        ({"sample_weight": ["a", "b"]}, "sample_weight must be numbers"),
+        ({"sample_weight": [[1.0], [1.0, 2.0]]}, "sample_weight must be numbers"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_in_words(options, message):
+    """No traceback of a library."""
+    with pytest.raises(DataError, match=message):
+        TrainingData(**{"texts": ["a", "b"], "labels": ["x", "y"], **options})
+
+
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=9), st.data())
 def test_taking_rows_takes_every_column(labels, data):
     """Texts, labels, gold, weights and groups move together."""

@@ -96,6 +96,21 @@ def test_max_features_bounds_the_vocabulary(messages):
     assert LinearClassifier(max_features=5).fit(*messages).coefficients_.shape == (2, 10)
 
 
-def test_a_penalty_that_is_none_is_refused(messages):
-    with pytest.raises(ConfigError, match="C must be above 0, got 0"):
-        LinearClassifier(C=0).fit(*messages)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"C": 0}, "C must be a number above 0, got 0"),
+        ({"C": "10"}, "C must be a number above 0, got '10'"),
+        ({"C": float("inf")}, "C must be a number above 0, got inf"),
+        ({"max_features": 0}, "max_features must be a whole number of at least 1, got 0"),
+        ({"max_features": 0.5}, "max_features must be a whole number"),
+        ({"word_ngrams": "a"}, r"word_ngrams must be the shortest and the longest length, such as \(1, 2\), got 'a'"),
+        ({"char_ngrams": (3, 2)}, "char_ngrams must be"),
+        ({"word_ngrams": (0, 1)}, "word_ngrams must be"),
+        ({"word_ngrams": 2}, "word_ngrams must be"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message, messages):
+    """In one style, and before the texts are counted."""
+    with pytest.raises(ConfigError, match=message):
+        LinearClassifier(**options).fit(*messages)

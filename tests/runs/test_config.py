@@ -7,8 +7,8 @@ import yaml
 from sklearn.base import clone
 
 from textclassify import AutoFusionClassifier, load
-from textclassify.core.storage import FromFile
-from textclassify.errors import AuthenticationError, ConfigError, ModelError
+from textclassify.core.storage import FromFile, sealed
+from textclassify.errors import AuthenticationError, ConfigError, ModelError, StorageError
 from textclassify.llm.providers import PROVIDERS
 from textclassify.runs.build import build_fusion
 from textclassify.runs.config import Config, read_settings
@@ -21,9 +21,64 @@ def test_an_unknown_key_names_the_nearest_one():
         Config.of({"llm_provder": "openai"})
 
 
-def test_a_value_out_of_range_is_named():
-    with pytest.raises(ConfigError, match="'num_epochs' is 0"):
-        Config.of({"num_epochs": 0})
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_epochs": 0}, "'num_epochs' is 0"),
+        ({"fusion_hidden_dims": [64, -4]}, "'fusion_hidden_dims' is -4: .*greater than or equal to 1"),
+        ({"fusion_hidden_dims": [0]}, "'fusion_hidden_dims' is 0"),
+        ({"random_state": -1}, "'random_state' is -1: a seed is a whole number from 0 to 4294967295"),
+        ({"random_state": 99999999999999}, "'random_state' is 99999999999999: a seed is"),
+    ],
+)
+def test_a_value_out_of_range_is_named(settings, message):
+    """Each would fail later, in a library's words, or not at all."""
+    with pytest.raises(ConfigError, match=message):
+        Config.of(settings)
+
+
+def test_a_metric_of_the_other_kind_of_data_is_refused():
+    """The report would call accuracy micro-F1."""
+    texts, labels = ["good", "bad"] * 6, ["a", "b"] * 6
+
+    with pytest.raises(ConfigError, match="'micro_f1', but the data are single-label; choose accuracy or log_loss"):
+        AutoFusionClassifier({**FREE, "metric": "micro_f1"}).fit(texts, labels)
+    with pytest.raises(ConfigError, match="'accuracy', but the data are multi-label; choose micro_f1"):
+        AutoFusionClassifier({**FREE, "metric": "accuracy"}).fit(texts, [[label] for label in labels])
+
+
+def test_a_key_that_a_later_version_stored_is_found_when_the_folder_is_opened(tmp_path):
+    """Not at the first prediction, and with the version to install."""
+    AutoFusionClassifier(FREE).fit(["good", "bad"] * 4, ["a", "b"] * 4).save(tmp_path / "model")
+    path = tmp_path / "model" / "textclassify.json"
+    manifest = json.loads(path.read_text(encoding="utf-8")) | {"textclassify": "9.9"}
+    manifest["state"]["parameters"]["config"]["newkey"] = 1
+    path.write_text(json.dumps(sealed(manifest)), encoding="utf-8")
+
+    with pytest.raises(StorageError, match=r"'newkey'.*written by textclassify 9\.9"):
+        load(tmp_path / "model")
+
+
+def test_words_in_a_file_stay_words(tmp_path):
+    """YAML 1.1 makes booleans of yes and no; where a key wants a boolean, they still are ones."""
+    (tmp_path / "run.yaml").write_text(
+        "labels: [yes, no]\nencoder: no\nmulti_label: off\nllm_provider: none\n", encoding="utf-8"
+    )
+
+    config = Config.of(tmp_path / "run.yaml")
+
+    assert config.labels == ["yes", "no"]
+    assert (config.encoder, config.multi_label, config.llms) == (False, False, [])
+
+
+def test_the_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "run.yaml").write_text("data: ~/train.csv\nlabels: ~/labels.yaml\n", encoding="utf-8")
+
+    config = Config.of(tmp_path / "run.yaml")
+
+    assert (config.data, config.labels) == (tmp_path / "home/train.csv", str(tmp_path / "home/labels.yaml"))
+    assert Config.of({"data": "~/a.csv", "test_data": "hf:x/test"}).data == tmp_path / "home/a.csv"
 
 
 def test_the_published_keys_are_understood():
@@ -66,7 +121,15 @@ def test_paths_in_a_file_count_from_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("[1]", "no `key: value`"), ("a: [", "cannot be read"), ("", "no `key")]
+    ("content", "message"),
+    [
+        ("[1]", "no `key: value`"),
+        ("a: [", "cannot be read"),
+        ("", "no `key"),
+        ("data: a.csv\ndata: b.csv\n", "the key 'data' is given twice"),
+        ("labels: [01, 02]", "01 would become another number; quote it"),
+        ("labels: " + "[" * 5000, "nested too deeply"),
+    ],
 )
 def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, message):
     (tmp_path / "run.yaml").write_text(content, encoding="utf-8")
@@ -164,7 +227,7 @@ def test_a_loaded_automatic_fusion_fitted_again_sends_no_key_to_its_address(tmp_
     path = tmp_path / "model" / "textclassify.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["state"]["parameters"]["config"] = {**PROXY, "llm_api_key_env": "PROXY_KEY"}
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    path.write_text(json.dumps(sealed(manifest)), encoding="utf-8")
 
     loaded = copied(load(tmp_path / "model"))
 

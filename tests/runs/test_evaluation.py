@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from textclassify import FusionEnsemble, LinearClassifier, load
-from textclassify.errors import LabelError
+from textclassify.errors import ConfigError, LabelError
 from textclassify.runs.evaluation import FUSION, WITHOUT_LLM, evaluate
 from textclassify.testing import FixedClassifier
 
@@ -186,6 +186,12 @@ def test_a_text_without_an_answer_counts_as_wrong_and_is_said() -> None:
     assert evaluation["only"].metrics["accuracy"] == pytest.approx(1 - 1 / len(TEST))
     assert evaluation["only"].coverage == pytest.approx(1 - 1 / len(TEST))
     assert any("'only' has no answer for 1 of 200 texts" in note for note in evaluation.notes)
+
+
+def test_a_seed_out_of_range_is_refused(fusion: FusionEnsemble) -> None:
+    """Before any source is asked."""
+    with pytest.raises(ConfigError, match="random_state is -5; a seed is a whole number from 0"):
+        evaluate(fusion, ["x"], ["a"], random_state=-5)
 
 
 def test_an_unknown_gold_label_is_named_with_its_row(fusion: FusionEnsemble) -> None:

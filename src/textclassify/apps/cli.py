@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from textclassify.apps.failures import PIPE_CLOSED, explained, quiet_pipe
+from textclassify.apps.failures import FAILED, INTERRUPTED, PIPE_CLOSED, explained, quiet_pipe
 
 if TYPE_CHECKING:
     from textclassify.apps.training import TrainedRun
@@ -69,7 +71,21 @@ def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer passes it so
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="textclassify")
+    signal.signal(signal.SIGTERM, _end)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the program
+    if sys.stdout is None:
+        print("error: standard output is closed; leave it open, or send it to a file: > FILE", file=sys.stderr)
+        sys.exit(FAILED)
+    try:
+        app(prog_name="textclassify")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _end(number: int, _: object) -> None:
+    """Leave in good order, so that temporary files and locks are removed."""
+    sys.exit(128 + number)
 
 
 @app.callback()
@@ -199,7 +215,7 @@ def train(
         given = {name: value for name, value in flags.items() if value is not None}
         settings = settings_of(config, given | _provider(llm_provider))
         folder = output or Path(settings.get("output_dir") or DEFAULT_OUTPUT)
-        run = run_training(settings, output=folder, overwrite=overwrite, command=_typed(), say=say)
+        run = run_training(settings, output=folder, overwrite=overwrite, command=_typed(), say=say, config_file=config)
     _show_run(run, as_json=as_json)
 
 
@@ -213,6 +229,7 @@ def predict(
     file_format: Annotated[
         str | None, typer.Option("--format", help="csv, jsonl or parquet; else by the name of --out.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Every line is one text.")] = False,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Add a column p_LABEL for every label.")
@@ -227,13 +244,15 @@ def predict(
 
     with session(debug=ctx.obj, bars=out is not None or not sys.stdout.isatty()) as say:
         from textclassify.apps import predicting
-        from textclassify.core.contract import load
+        from textclassify.apps.models import load_model
 
         chosen = predicting.format_for(out, "jsonl" if as_json else file_format)
         if chosen == "parquet" and out is None and sys.stdout.isatty():
             raise typer.BadParameter("Parquet is binary; name a file with --out", param_hint="--format")
-        classifier = load(model)
-        if file == "-" and sys.stdin.isatty():
+        if out is not None:
+            predicting.check_output(out, file, overwrite=overwrite)
+        classifier = load_model(model)
+        if file == "-" and sys.stdin is not None and sys.stdin.isatty():
             say("reading from the terminal; end with Ctrl-D")
         with predicting.output_stream(out) as stream:
             n_rows, n_answered = predicting.predict_stream(
@@ -261,6 +280,7 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for report.md and evaluation.json.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report in the folder.")] = False,
     llm: Annotated[bool, typer.Option("--llm/--no-llm", help="Whether to ask language models.")] = True,
     seed: Seed = None,
     as_json: Json = False,
@@ -277,6 +297,7 @@ def evaluate(
             text_column=text_column,
             label_columns=_listed(label_column),
             output=output,
+            overwrite=overwrite,
             llm=llm,
             seed=seed or 0,
             command=_typed(),

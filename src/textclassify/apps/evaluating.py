@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from textclassify.apps.models import MODEL_FOLDER, is_model, load_model
 from textclassify.core import dataset
-from textclassify.core.contract import load
-from textclassify.errors import DataError
+from textclassify.errors import DataError, StorageError
 from textclassify.runs.evaluation import Evaluation, evaluate
-from textclassify.runs.report import RunFacts, write_report
+from textclassify.runs.report import EVALUATION_FILE, REPORT_FILE, RunFacts, write_report
 
 
 def evaluate_file(
@@ -19,6 +19,7 @@ def evaluate_file(
     text_column: str | None,
     label_columns: Sequence[str] | None,
     output: Path | None,
+    overwrite: bool,
     llm: bool,
     seed: int,
     command: str,
@@ -31,6 +32,7 @@ def evaluate_file(
         text_column: None = as in training, else recognised.
         label_columns: None = as in training, else recognised.
         output: folder of the report; None = none is written.
+        overwrite: whether an earlier report in that folder may be replaced.
         llm: whether to ask language models.
         seed: of the resampling.
         command: what was typed, for the report.
@@ -40,7 +42,9 @@ def evaluate_file(
         StorageError: the model cannot be read, or the report not be written.
 
     """
-    classifier = load(model)
+    if output is not None:
+        _check_output(output, overwrite=overwrite)
+    classifier = load_model(model)
     config = getattr(classifier, "config_", None)
     try:
         data = dataset.labelled_data(
@@ -59,3 +63,16 @@ def evaluate_file(
     facts = RunFacts(title=f"{model} on {file}", commands=[command])
     ladder = getattr(getattr(classifier, "ensemble_", classifier), "ladder_report_", None)
     return evaluation, write_report(output, evaluation, facts, ladder)
+
+
+def _check_output(output: Path, *, overwrite: bool) -> None:
+    """Raise a StorageError where the report would replace something, or stand inside a model."""
+    if output.exists() and not output.is_dir():
+        raise StorageError(f"{str(output)!r} is a file; name a folder with --output")
+    if any(is_model(folder) for folder in (output.resolve(), *output.resolve().parents)):
+        raise StorageError(f"{str(output)!r} is inside a model, which stays as it was saved; name another --output")
+    if is_model(output / MODEL_FOLDER):
+        raise StorageError(f"{str(output)!r} holds the report of a training run; name another --output")
+    there = [name for name in (REPORT_FILE, EVALUATION_FILE) if (output / name).exists()]
+    if there and not overwrite:
+        raise StorageError(f"folder {str(output)!r} holds {there[0]}; pass --overwrite, or name another --output")

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 FAILED = 1
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+
+
+_FLAGS = {
+    r"multi_label=True\b": "--multi-label",
+    r"multi_label=False\b": "--single-label",
+    r"label_columns=\['?([^'\]]*)'?\]": r"--label-column '\1'",
+    r"--label-column '\.\.\.'": "--label-column NAME",
+    r"text_column=\.\.\.": "--text-column NAME",
+    r"text_column=": "--text-column ",
+    r"; pass encoding='([\w-]+)', or save the file as UTF-8": r"; save the file as UTF-8, e.g. iconv -f \1 -t utf-8",
+    r"another test_size\b": "another test_size in --config",
+}
+"""What Python's arguments in a message are on the command line."""
+_ROW = re.compile(r"\brow \d")
 
 
 class InterruptedRunError(Exception):
@@ -23,7 +38,7 @@ def explained(error: BaseException) -> tuple[list[str], int]:
     if isinstance(error, KeyboardInterrupt):
         return ["interrupted: nothing was changed"], INTERRUPTED
     if isinstance(error, TextClassifyError):
-        return [f"error: {line}" for line in str(error).splitlines() if line.strip()], FAILED
+        return [f"error: {as_typed(line)}" for line in str(error).splitlines() if line.strip()], FAILED
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename!r}: " if error.filename else ""
         return [f"error: {where}{error.strerror}; check the path, its permissions and the free space"], FAILED
@@ -32,6 +47,13 @@ def explained(error: BaseException) -> tuple[list[str], int]:
         f"error: {type(error).__name__}: {message}",
         "This was not foreseen. Run the same command as `textclassify --debug ...` and report the traceback.",
     ], FAILED
+
+
+def as_typed(message: str) -> str:
+    """Return a message of the library in the words of the command line; its rows count from 0, which is said."""
+    for pattern, flag in _FLAGS.items():
+        message = re.sub(pattern, flag, message)
+    return f"{message} (rows count from 0, the header aside)" if _ROW.search(message) else message
 
 
 def quiet_pipe() -> None:

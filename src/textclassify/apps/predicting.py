@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import pandas as pd
 
-from textclassify.apps.row_streams import OUTPUT_FORMATS, Row, pieces, rows_in, writer_for
+from textclassify.apps.row_streams import Row, pieces, rows_in
+from textclassify.apps.row_writers import OUTPUT_FORMATS, free_names, refuse_taken, writer_for
 from textclassify.core.columns import text_column_of
 from textclassify.core.contract import TextClassifier
+from textclassify.core.files import STANDARD_INPUT
 from textclassify.core.progress import doing
 from textclassify.core.result import ClassificationResult
 from textclassify.core.scales import Status
-from textclassify.core.texts import is_missing
+from textclassify.core.texts import did_you_mean, is_missing, listed
 from textclassify.errors import ConfigError, DataError, StorageError
 
 PIECE = 1000
@@ -41,6 +43,8 @@ def format_for(out: Path | None, given: str | None) -> str:
         return given
     if out is None:
         return "csv"
+    if out.is_dir():
+        raise StorageError(f"{str(out)!r} is a folder; name a file in it with --out")
     if out.suffix.lower() not in OUTPUT_FORMATS:
         raise ConfigError(
             f"cannot tell the format of {str(out)!r}; let it end in {', '.join(OUTPUT_FORMATS)}, or pass --format"
@@ -73,24 +77,37 @@ def predict_stream(
         DataError: a row cannot be read or its text is no string; the message names it.
 
     """
-    writer = writer_for(file_format, stream)
     n_rows = n_answered = 0
-    with rows_in(source, lines=lines) as rows, doing("predicting: "):
+    with (
+        tempfile.SpooledTemporaryFile(max_size=1 << 26) as waiting,
+        rows_in(source, lines=lines) as rows,
+        doing("predicting: "),
+    ):
         for piece in pieces(rows, PIECE):
             if n_rows == 0:
-                text_column = _text_column(classifier, piece, text_column)
-            texts = _texts(piece, str(text_column), n_rows)
-            result = classifier.predict(texts)
-            writer.write(_answered(piece, result, probabilities=probabilities))
+                text_column = "text" if lines else _text_column(classifier, piece, text_column)
+                names = _names_of_answers(classifier, piece, probabilities=probabilities)
+                writer = writer_for(file_format, stream, _types(classifier, names), cast("IO[bytes]", waiting))
+            result = classifier.predict(_texts(piece, str(text_column), n_rows))
+            writer.write(_answered(piece, result, names, n_rows))
             n_rows += len(piece)
             n_answered += int((result.status == Status.OK).sum())
-    writer.close()
+        writer.close()
     return n_rows, n_answered
+
+
+def check_output(out: Path, source: str, *, overwrite: bool) -> None:
+    """Raise a StorageError where writing to a file would destroy the input, or a file that nobody said to replace."""
+    read = Path(source).expanduser()
+    if out.is_file() and source != STANDARD_INPUT and read.exists() and out.samefile(read):
+        raise StorageError(f"{str(out)!r} is the input itself; name another file with --out")
+    if out.is_file() and not overwrite:
+        raise StorageError(f"{str(out)!r} exists; pass --overwrite, or name another file with --out")
 
 
 @contextlib.contextmanager
 def output_stream(out: Path | None) -> Iterator[IO[bytes]]:
-    """Give a stream to standard output, or to a file that appears under its name only when it is complete.
+    """Give a stream to standard output, to a device or pipe, or to a file that has its name only when it is complete.
 
     Raises:
         StorageError: the file cannot be written.
@@ -100,31 +117,55 @@ def output_stream(out: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         return
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
+        special = out.exists() and not out.is_file()
+        target = out if special else out.resolve()
+        temporary = target if special else target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        stream = temporary.open("wb" if special else "xb")
     except OSError as error:
         raise StorageError(
             f"cannot write to {str(out)!r}: {error.strerror}; name a file that you may write to with --out"
         ) from error
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with stream:
             yield stream
-        Path(name).chmod(0o644)
-        Path(name).replace(out)
+        if not special:
+            temporary.replace(target)
     finally:
-        Path(name).unlink(missing_ok=True)
+        if not special:
+            temporary.unlink(missing_ok=True)
 
 
 def _text_column(classifier: TextClassifier, piece: Sequence[Row], given: str | None) -> str:
-    columns = list(dict.fromkeys(name for row in piece for name in row))
+    columns = _columns(piece)
     trained = getattr(getattr(classifier, "config_", None), "text_column", None)
     if given is None and trained in columns:
         return str(trained)
+    if given is None and trained is not None:
+        raise DataError(
+            f"the input has no column {trained!r}, which held the texts in training{did_you_mean(trained, columns)}; "
+            f"name its column with --text-column, or pass --lines for one text per line; columns: "
+            f"{listed((f'{name!r:.60}' for name in columns), 12)}"
+        )
     frame = pd.DataFrame({name: pd.Series([row.get(name) for row in piece], dtype=object) for name in columns})
-    try:
-        return text_column_of(frame, given)
-    except DataError as error:
-        raise DataError(str(error).replace("text_column=", "--text-column ")) from None
+    return text_column_of(frame, given)
+
+
+def _columns(piece: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in piece for name in row))
+
+
+def _names_of_answers(classifier: TextClassifier, piece: Sequence[Row], *, probabilities: bool) -> dict[str, str]:
+    """Return the columns under which the answers are written; no column of the input is among them."""
+    shares = [f"p_{label}" for label in classifier.schema_.names] if probabilities else []
+    return free_names([*ADDED, *shares], _columns(piece))
+
+
+def _types(classifier: TextClassifier, names: dict[str, str]) -> dict[str, Any]:
+    schema = classifier.schema_
+    kind = type(schema.names[0])
+    known = {"label": [kind] if schema.multi_label else kind, "status": str, "source": str}
+    return {written: known.get(name, float) for name, written in names.items()}
 
 
 def _texts(piece: Sequence[Row], column: str, start: int) -> list[str]:
@@ -142,22 +183,20 @@ def _texts(piece: Sequence[Row], column: str, start: int) -> list[str]:
     return texts
 
 
-def _answered(piece: Sequence[Row], result: ClassificationResult, *, probabilities: bool) -> list[Row]:
-    taken = {name for row in piece[:1] for name in row}
-    names = {name: name if name not in taken else f"predicted_{name}" for name in ADDED}
+def _answered(piece: Sequence[Row], result: ClassificationResult, names: dict[str, str], start: int) -> list[Row]:
     confidence, shares = result.confidence, result.probabilities
     used = _sources(result)
     rows = []
     for number, row in enumerate(piece):
-        answer = {
-            names["label"]: result.predictions[number],
-            names["probability"]: _rounded(confidence[number]),
-            names["status"]: Status(result.status[number]).name.lower(),
-            names["source"]: used[number],
+        refuse_taken(row, list(names.values()), start + number)
+        answers = {
+            "label": result.predictions[number],
+            "probability": _rounded(confidence[number]),
+            "status": Status(result.status[number]).name.lower(),
+            "source": used[number],
         }
-        if probabilities:
-            answer |= {f"p_{label}": _rounded(shares[number, k]) for k, label in enumerate(result.classes)}
-        rows.append({**row, **answer})
+        answers |= {f"p_{label}": _rounded(shares[number, k]) for k, label in enumerate(result.classes)}
+        rows.append({**row, **{written: answers[name] for name, written in names.items()}})
     return rows
 
 

@@ -1,19 +1,25 @@
-"""Rows of a file or of standard input in pieces, and labelled rows out again: memory stays bounded, order is kept."""
+"""Rows of a file or of standard input in pieces: memory stays bounded, order is kept."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import io
-import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeAlias, cast
+from typing import IO, Any, TypeAlias, cast
 
-from textclassify.core.files import FORMATS, read_table
+from textclassify.core.columns import TEXT_NAMES, looks_like_a_text
+from textclassify.core.files import (
+    FORMATS,
+    STANDARD_INPUT,
+    likely_delimiter,
+    named_delimiter,
+    parsed_json,
+    standard_input,
+)
 from textclassify.core.progress import report
 from textclassify.core.tables import refuse_repeated
 from textclassify.core.texts import did_you_mean
@@ -21,9 +27,6 @@ from textclassify.errors import DataError
 
 Row: TypeAlias = dict[str, Any]
 
-STANDARD_INPUT = "-"
-OUTPUT_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
-"""Output format by the end of a file's name."""
 LONGEST_CELL = 2**31 - 1
 
 
@@ -40,7 +43,7 @@ def rows_in(source: str, *, lines: bool = False) -> Iterator[Iterator[Row]]:
 
     """
     if source == STANDARD_INPUT:
-        stream = io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer), 1 << 16)
+        stream = io.BufferedReader(cast("io.RawIOBase", standard_input()), 1 << 16)
         yield _rows(stream, "standard input", "lines" if lines else _sniffed(stream))
         return
     path = Path(source).expanduser()
@@ -90,12 +93,10 @@ def _sniffed(stream: Any) -> str:
 
 
 def _rows(stream: IO[bytes], name: str, file_format: str) -> Iterator[Row]:
-    if file_format in {"json", "parquet"}:
-        frame = read_table(io.BytesIO(stream.read()), file_format=file_format)
-        columns = [frame[column].tolist() for column in frame.columns]
-        return (dict(zip(frame.columns, cells, strict=True)) for cells in zip(*columns, strict=True))
+    if file_format == "parquet":
+        return _readable(_parquet_rows(stream, name), name)
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-    readers = {"lines": _lines, "jsonl": _json_lines, "csv": _csv_rows, "tsv": _csv_rows}
+    readers = {"lines": _lines, "jsonl": _json_lines, "json": _json_rows, "csv": _csv_rows, "tsv": _csv_rows}
     return _readable(readers[file_format](text, name), name)
 
 
@@ -107,14 +108,17 @@ def _readable(rows: Iterator[Row], name: str) -> Iterator[Row]:
             number += 1
             yield row
     except UnicodeDecodeError as error:
+        utf_16 = number == 0 and error.object[:2] in {b"\xff\xfe", b"\xfe\xff"}
         raise DataError(
-            f"{name} is not UTF-8: 0x{error.object[error.start]:02x} after row {number}; save the file as UTF-8, "
-            "e.g. iconv -f latin1 -t utf-8"
+            f"{name} is not UTF-8: 0x{error.object[error.start]:02x} after {number} rows; save the file as UTF-8, "
+            f"e.g. iconv -f {'utf-16' if utf_16 else 'latin1'} -t utf-8"
         ) from error
     except (EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"{name} is a damaged gzip file ({error}); copy it again") from error
     if number == 0:
-        raise DataError(f"{name} has no rows; give it at least one text")
+        raise DataError(
+            f"{name} has no rows; give it at least one text below the header, or pass --lines for one text per line"
+        )
 
 
 def _lines(text: io.TextIOWrapper, name: str) -> Iterator[Row]:
@@ -125,24 +129,58 @@ def _lines(text: io.TextIOWrapper, name: str) -> Iterator[Row]:
 
 def _json_lines(text: io.TextIOWrapper, name: str) -> Iterator[Row]:
     for number, line in enumerate(text, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{name}, line {number}: no valid JSON ({error.msg}); mend or remove it") from error
-        if not isinstance(row, dict):
-            raise DataError(f'{name}, line {number}: {line.strip()[:40]!r} is no object; write {{"text": ...}}')
-        yield row
+        if line.strip():
+            yield _object(parsed_json(line, f"{name}, line {number}"), f"{name}, line {number}")
+
+
+def _json_rows(text: io.TextIOWrapper, name: str) -> Iterator[Row]:
+    """Give the rows of a list of objects, of a mapping of columns, or of JSON Lines under a `.json` name."""
+    content = text.read()
+    if not content.strip():
+        return
+    first, _, rest = content.strip().partition("\n")
+    if rest and first.rstrip().startswith("{") and first.rstrip().endswith("}"):
+        yield from _json_lines(cast("io.TextIOWrapper", io.StringIO(content)), name)
+        return
+    parsed = parsed_json(content, name)
+    if isinstance(parsed, dict) and parsed and all(isinstance(cells, list) for cells in parsed.values()):
+        if len({len(cells) for cells in parsed.values()}) > 1:
+            raise DataError(f"{name}: the columns differ in length; give each one value per row")
+        parsed = [dict(zip(parsed, cells, strict=True)) for cells in zip(*parsed.values(), strict=True)]
+    rows = parsed if isinstance(parsed, list) else [parsed]
+    for number, row in enumerate(rows, start=1):
+        yield _object(row, f"{name}, entry {number}")
+
+
+def _object(row: Any, where: str) -> Row:
+    if not isinstance(row, dict):
+        raise DataError(f'{where}: {row!r:.40} is no object; write {{"text": ...}}')
+    return row
+
+
+def _parquet_rows(stream: IO[bytes], name: str) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.BufferReader(stream.read()))
+        refuse_repeated(file.schema_arrow.names, name)
+        for batch in file.iter_batches(1000):
+            yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{name} is no Parquet file, or a damaged one ({error}); write it again") from error
 
 
 def _csv_rows(text: io.TextIOWrapper, name: str) -> Iterator[Row]:
     csv.field_size_limit(LONGEST_CELL)
-    first = next((line for line in text if line.strip()), "")
-    delimiter = max(",;\t", key=first.count)
+    lines = (line for line in text if line.strip())
+    first = next(lines, "")
+    delimiter = named_delimiter(first)
+    first = first if delimiter is None else next(lines, "")
+    delimiter = delimiter or likely_delimiter(first)
     reader = csv.reader(_again(first, text), delimiter=delimiter, strict=True)
     header = [title.strip() for title in next(reader, [])]
-    refuse_repeated([title for title in header if title], name)
+    _check_header(header, name)
     try:
         for cells in reader:
             if cells and len(cells) != len(header):
@@ -158,104 +196,18 @@ def _csv_rows(text: io.TextIOWrapper, name: str) -> Iterator[Row]:
         ) from error
 
 
+def _check_header(header: list[str], name: str) -> None:
+    """Raise where columns cannot be told apart, or where the first line of the file is a text."""
+    if header.count("") > 1:
+        raise DataError(f"{name} has {header.count('')} columns without a name; name all but one in the first line")
+    refuse_repeated(header, name)
+    if len(header) == 1 and header[0].lower() not in TEXT_NAMES and looks_like_a_text(header[0]):
+        raise DataError(
+            f"{name}: the first line, {header[0]!r:.60}, looks like a text, not like a header; pass --lines for one "
+            "text per line, or write a header line above it"
+        )
+
+
 def _again(first: str, text: io.TextIOWrapper) -> Iterator[str]:
     yield first
     yield from text
-
-
-class RowWriter(Protocol):
-    """Takes rows piece by piece."""
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Write some rows; the first ones decide the columns."""
-
-    def close(self) -> None:
-        """Finish the file."""
-
-
-def writer_for(file_format: str, stream: IO[bytes]) -> RowWriter:
-    """Return what writes rows in a format, "csv", "jsonl" or "parquet", to a binary stream."""
-    writers: dict[str, type[CsvWriter | JsonLinesWriter | ParquetWriter]] = {
-        "csv": CsvWriter,
-        "jsonl": JsonLinesWriter,
-        "parquet": ParquetWriter,
-    }
-    return writers[file_format](stream)
-
-
-class CsvWriter:
-    """CSV with a header; lists are written as JSON, missing values as empty cells."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._columns: list[str] = []
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Write some rows; the first ones decide the columns."""
-        buffer = io.StringIO(newline="")
-        if not self._columns:
-            self._columns = list(dict.fromkeys(name for row in rows for name in row))
-            csv.writer(buffer, lineterminator="\n").writerow(self._columns)
-        writer = csv.DictWriter(buffer, self._columns, lineterminator="\n")
-        for row in rows:
-            extra = row.keys() - set(self._columns)
-            if extra:
-                raise DataError(f"a row has a column {min(extra)!r} that the first rows lack; write --format jsonl")
-            writer.writerow({name: _as_cell(value) for name, value in row.items()})
-        self._stream.write(buffer.getvalue().encode("utf-8", "surrogatepass"))
-        self._stream.flush()
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._stream.flush()
-
-
-def _as_cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
-
-
-class JsonLinesWriter:
-    """One JSON object per line."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Write some rows."""
-        for row in rows:
-            line = json.dumps(row, ensure_ascii=False, default=str)
-            self._stream.write(line.encode("utf-8", "backslashreplace") + b"\n")
-        self._stream.flush()
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._stream.flush()
-
-
-class ParquetWriter:
-    """Parquet; the first rows decide the columns and their types."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._writer: Any = None
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Write some rows; the first ones decide the columns and their types."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            if self._writer is None:
-                table = pa.Table.from_pylist(list(rows))
-                types = [
-                    pa.field(one.name, pa.string() if pa.types.is_null(one.type) else one.type) for one in table.schema
-                ]
-                self._writer = pq.ParquetWriter(self._stream, pa.schema(types))
-            self._writer.write_table(pa.Table.from_pylist(list(rows), schema=self._writer.schema))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise DataError(f"the columns change their type in between ({error}); write --format jsonl") from error
-
-    def close(self) -> None:
-        """Write the file's end."""
-        if self._writer is not None:
-            self._writer.close()

@@ -52,14 +52,8 @@ def recognise(data: str) -> Recognised:
     if not len(frame):
         raise DataError(f"{data} has a header but no rows; add labelled texts")
     found = labelled_columns(frame)
-    label_columns = [
-        name for name in frame.columns if found.schema is not None and name in map(str, found.schema.names)
-    ]
-    if not label_columns:
-        rest = [name for name in frame.columns if name != found.text]
-        label_columns = [name for name in rest if frame[name].tolist() == list(found.answers)] or rest[:1]
     flat = found.schema.names if found.schema is not None else _names(found.answers)
-    return Recognised(found.text, tuple(label_columns), tuple(map(str, flat)), found.multi_label, len(frame))
+    return Recognised(found.text, found.columns, tuple(map(str, flat)), found.multi_label, len(frame))
 
 
 def _names(answers: Sequence[object]) -> list[str]:

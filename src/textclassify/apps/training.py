@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -13,26 +13,27 @@ from typing import Any
 
 import yaml
 
-from textclassify.apps.failures import InterruptedRunError
+from textclassify.apps.failures import InterruptedRunError, as_typed
+from textclassify.apps.models import MODEL_FOLDER
+from textclassify.apps.run_folders import CONFIG_FILE, claimed, staged
 from textclassify.auto import AutoFusionClassifier
 from textclassify.core import dataset
+from textclassify.core.columns import labelled_columns
+from textclassify.core.files import HUB, read_hub, read_table
 from textclassify.core.findings import describe
 from textclassify.core.labels import LabelSchema
-from textclassify.core.storage import MANIFEST, cache_folder
+from textclassify.core.storage import cache_folder
+from textclassify.core.texts import listed
 from textclassify.core.types import TrainingData
-from textclassify.errors import ConfigError, DataError, StorageError
+from textclassify.errors import ConfigError, DataError
 from textclassify.runs.config import Config, read_settings
 from textclassify.runs.evaluation import Evaluation, evaluate
-from textclassify.runs.report import EVALUATION_FILE, REPORT_FILE, RunFacts, write_report
+from textclassify.runs.report import REPORT_FILE, RunFacts, write_report
 
 DEFAULT_OUTPUT = Path("textclassify_run")
-MODEL_FOLDER = "model"
-CONFIG_FILE = "config.yaml"
 FEWEST_TO_SPLIT = 50
 """Rows below which none is held out: a test on fewer than ten texts tells nothing."""
-_LOCK = ".textclassify.lock"
 _TYPEABLE = re.compile(r"[A-Za-z][A-Za-z0-9 ,.?]{14,70}")
-_OURS = {MODEL_FOLDER, REPORT_FILE, EVALUATION_FILE, CONFIG_FILE}
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,13 @@ def settings_of(config_file: Path | None, flags: Mapping[str, Any]) -> dict[str,
 
 
 def train(
-    settings: Mapping[str, Any], *, output: Path, overwrite: bool, command: str, say: Callable[[str], None]
+    settings: Mapping[str, Any],
+    *,
+    output: Path,
+    overwrite: bool,
+    command: str,
+    say: Callable[[str], None],
+    config_file: Path | None = None,
 ) -> TrainedRun:
     """Train, evaluate, save and report; the folder is checked before anything is computed.
 
@@ -111,6 +118,7 @@ def train(
         overwrite: whether an earlier run in the folder may be replaced.
         command: what was typed, for the report.
         say: called with a sentence as soon as it is known.
+        config_file: where the settings were read from; it is never replaced.
 
     Raises:
         DataError: the data cannot be used.
@@ -121,15 +129,14 @@ def train(
     config = Config.of(settings)
     if config.data is None:
         raise ConfigError("no training data named; pass a file: textclassify train DATA, or set `data` in --config")
-    with claimed(output, overwrite=overwrite):
+    with claimed(output, overwrite=overwrite, config_file=config_file):
         start = perf_counter()
-        data, test, held_out = _read(config, say)
-        findings = describe(data, test)
-        for finding in findings:
-            say(f"data: {finding}")
-        seconds = {"reading": perf_counter() - start}
+        found = _read(config, say)
+        for finding in found.findings:
+            say(f"data: {as_typed(finding)}")
+        facts = _Facts(output, command, found.held_out, found.findings, {"reading": perf_counter() - start})
         try:
-            return _run(config, data, test, _Facts(output, command, held_out, findings, seconds))
+            return _run(found.config, found.data, found.test, facts)
         except KeyboardInterrupt:
             raise InterruptedRunError(_kept(config, output)) from None
 
@@ -155,25 +162,23 @@ def _run(config: Config, data: TrainingData, test: TrainingData | None, facts: _
             classifier, test, groups=test.groups, seen_row_ids=data.wording_ids, random_state=config.random_state
         )
         facts.seconds["evaluation"] = perf_counter() - start
-    findings = tuple(dict.fromkeys([*facts.findings, *classifier.findings_]))
+    of_part = describe(data)  # counted in the rows that were learned from; the facts count in those of the file
+    findings = tuple(dict.fromkeys([*facts.findings, *(one for one in classifier.findings_ if one not in of_part)]))
     run = TrainedRun(facts.output, classifier, evaluation, findings, len(data), facts.held_out, facts.seconds)
-    classifier.save(run.model)
-    written = yaml.safe_dump(_from_anywhere(settings), sort_keys=False, allow_unicode=True)
-    (facts.output / CONFIG_FILE).write_text(written, encoding="utf-8")
-    write_report(
-        facts.output,
-        evaluation,
-        RunFacts(
-            title=f"Fusion of {', '.join(classifier.ensemble_.sources_)} on {config.data}",
-            findings=findings,
-            settings=settings,
-            commands=[facts.command, run.next_command],
-            training_rows=len(data),
-            held_out=facts.held_out,
-            seconds=facts.seconds,
-        ),
-        classifier.ensemble_.ladder_report_,
+    for_report = RunFacts(
+        title=f"Fusion of {', '.join(classifier.ensemble_.sources_)} on {config.data}",
+        findings=findings,
+        settings=settings,
+        commands=[facts.command, run.next_command],
+        training_rows=len(data),
+        held_out=facts.held_out,
+        seconds=facts.seconds,
     )
+    with staged(facts.output) as folder:
+        classifier.save(folder / MODEL_FOLDER)
+        written = yaml.safe_dump(_from_anywhere(settings), sort_keys=False, allow_unicode=True)
+        (folder / CONFIG_FILE).write_text(written, encoding="utf-8")
+        write_report(folder, evaluation, for_report, classifier.ensemble_.ladder_report_)
     return run
 
 
@@ -186,41 +191,78 @@ def _from_anywhere(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def labelled_file(config: Config, path: Path, schema: LabelSchema | None) -> TrainingData:
-    """Return the labelled texts in a file, read as the configuration says.
+def labelled_file(config: Config, source: str, schema: LabelSchema | None) -> TrainingData:
+    """Return the labelled texts in a file, or in a split of a hub's data set, read as the configuration says.
 
     Raises:
         DataError: they cannot be used; the message names the file.
 
     """
+    return _labelled(config, source, schema)[0]
+
+
+def _labelled(config: Config, source: str, schema: LabelSchema | None) -> tuple[TrainingData, str, tuple[str, ...]]:
+    """Return labelled texts, the column that held the texts and those that held the labels."""
+    options: dict[str, Any] = {
+        "text_column": config.text_column,
+        "label_columns": config.label_columns,
+        "group_column": config.group_column,
+        "multi_label": config.multi_label if schema is None else schema.multi_label or config.multi_label,
+        "schema": schema,
+    }
     try:
-        return dataset.labelled_data(
-            str(path),
-            schema=schema,
-            text_column=config.text_column,
-            label_columns=config.label_columns,
-            multi_label=config.multi_label if schema is None else schema.multi_label or config.multi_label,
-            group_column=config.group_column,
-        )
+        frame = read_hub(source) if source.startswith(HUB) else read_table(source, text_column=config.text_column)
+        data = dataset.labelled_data(frame, **options)
+        with warnings.catch_warnings(action="ignore"):  # said by the line above already
+            found = labelled_columns(frame, **options)
     except DataError as error:
-        named = str(error) if str(path) in str(error) else f"{path}: {error}"
-        raise type(error)(named) from error
+        raise type(error)(str(error) if source in str(error) else f"{source}: {error}") from error
+    return data, found.text, found.columns
 
 
-def _read(config: Config, say: Callable[[str], None]) -> tuple[TrainingData, TrainingData | None, str]:
-    """Return training data, held-out data and how these came about."""
+@dataclass(frozen=True)
+class _Found:
+    """The configuration with the columns that were found, and what the files hold; rows in findings are the file's."""
+
+    config: Config
+    data: TrainingData
+    test: TrainingData | None
+    held_out: str
+    findings: list[str]
+
+
+def _read(config: Config, say: Callable[[str], None]) -> _Found:
+    """Return the training data and the held-out data.
+
+    The columns that were found go into the configuration: `predict` must not take another one for the texts.
+    """
     schema = None if config.labels is None else LabelSchema.of(config.labels, multi_label=config.multi_label)
-    data = labelled_file(config, Path(str(config.data)), schema)
+    data, text, columns = _labelled(config, str(config.data), schema)
+    say(f"{config.data}: {len(data):,} rows; texts in {text!r}, labels in {listed(map(repr, columns), 12)}")
+    config = config.model_copy(update={"text_column": text, "label_columns": config.label_columns or list(columns)})
     if config.test_data is not None:
-        test = labelled_file(config, config.test_data, data.schema)
-        return data, test, f"from {config.test_data}"
+        test = labelled_file(config, str(config.test_data), data.schema)
+        return _Found(config, data, test, f"from {config.test_data}", describe(data, test))
     if len(data) < FEWEST_TO_SPLIT:
-        say(f"{len(data)} rows are too few to hold any out: all are learned from, and quality is not measured")
-        return data, None, ""
-    training, test = dataset.split(data, config.test_size, random_state=config.random_state)
+        say(
+            f"{len(data)} rows are too few to hold any out (fewer than {FEWEST_TO_SPLIT}): all are learned from, and "
+            "quality is not measured; name test texts with --test-data to have it measured"
+        )
+        return _Found(config, data, None, "", describe(data))
+    training, test = _split(data, config)
     held_out = f"{len(test)} of {len(data)} rows held out at random (seed {config.random_state})"
     say(f"no test data named: {held_out}; the model learns from the other {len(training)}")
-    return training, test, held_out
+    return _Found(config, training, test, held_out, describe(data))
+
+
+def _split(data: TrainingData, config: Config) -> tuple[TrainingData, TrainingData]:
+    try:
+        return dataset.split(data, config.test_size, random_state=config.random_state)
+    except DataError as error:
+        raise DataError(
+            f"{config.data}: no row can be held out of {len(data)}: rows of one wording or group stay together, and "
+            "each label keeps one of its texts for training; add texts, or name other ones with --test-data"
+        ) from error
 
 
 def _kept(config: Config, output: Path) -> str:
@@ -229,47 +271,3 @@ def _kept(config: Config, output: Path) -> str:
         where = config.cache_dir or cache_folder()
         answers = f"; answers of the language model are kept in {str(where)!r} and will not be asked again"
     return f"no model was written to {str(output)!r}, and what was there before is untouched{answers}"
-
-
-@contextlib.contextmanager
-def claimed(folder: Path, *, overwrite: bool) -> Iterator[None]:
-    """Hold a folder for one run: made when missing, refused when it cannot be written, is in use or holds something.
-
-    Raises:
-        StorageError: with the reason and the remedy.
-
-    """
-    existed = folder.exists()
-    lock = folder / _LOCK
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.touch(exist_ok=False)
-    except FileExistsError:
-        if not folder.is_dir():
-            raise StorageError(f"cannot write to {str(folder)!r}: it is a file; name a folder with --output") from None
-        raise StorageError(
-            f"folder {str(folder)!r} is in use by another run; wait for it, name another --output, or remove "
-            f"{str(lock)!r} if none is running"
-        ) from None
-    except OSError as error:
-        raise StorageError(
-            f"cannot write to {str(folder)!r}: {error.strerror}; name a folder that you may write to with --output"
-        ) from error
-    try:
-        _refuse_foreign(folder, overwrite=overwrite)
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-        if not existed and not any(folder.iterdir()):
-            folder.rmdir()
-
-
-def _refuse_foreign(folder: Path, *, overwrite: bool) -> None:
-    inside = {path.name for path in folder.iterdir()} - {_LOCK}
-    model = folder / MODEL_FOLDER
-    if model.is_dir() and any(model.iterdir()) and not (model / MANIFEST).is_file():
-        raise StorageError(f"folder {str(model)!r} holds other files; name another folder with --output")
-    if inside & _OURS and not overwrite:
-        raise StorageError(f"folder {str(folder)!r} holds an earlier run; pass --overwrite, or name another --output")
-    if inside and not inside & _OURS:
-        raise StorageError(f"folder {str(folder)!r} holds other files; name a new or empty folder with --output")

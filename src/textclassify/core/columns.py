@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,14 +30,16 @@ LABEL_NAMES = (
 """Names, in lower case, that say that a column holds the labels; `label` and `labels` win over the others."""
 
 _ROW_NAMES = ("", "id", "idx", "index", "row", "row_id", "uid", "uuid", "__index_level_0__")
+_DECIMAL = re.compile(r"-?\d+\.\d+")
 _SEVERAL = (list, tuple, set, frozenset, np.ndarray)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledColumns:
-    """What was recognised in a table: its text column, one answer per row, and the labels where columns name them."""
+    """What was recognised in a table: its columns, one answer per row, and the labels where columns name them."""
 
     text: str
+    columns: tuple[str, ...]
     answers: Any
     schema: LabelSchema | None
     multi_label: bool
@@ -60,7 +63,7 @@ def text_column_of(frame: pd.DataFrame, given: str | None = None, *, other: Iter
     named = _named(left, TEXT_NAMES, best=("text",))
     strings = [name for name in named or left if _is_text(frame[name])]
     if not named:
-        named = [name for name in strings if name.lower() not in LABEL_NAMES] or strings
+        named = [name for name in strings if name.strip().lower() not in LABEL_NAMES]
     elif len(named) > 1 and len(strings) == 1:
         named = strings
     if len(named) == 1:
@@ -68,11 +71,22 @@ def text_column_of(frame: pd.DataFrame, given: str | None = None, *, other: Iter
     if named:
         raise DataError(
             f"the text could be any of the columns {listed(map(repr, named))}; pass text_column={named[0]!r}"
+            f"{_headless(frame.columns)}"
         )
     raise DataError(
         f"no text column among {listed(map(repr, frame.columns), 12) or 'no columns'}; "
-        "name it 'text', or pass text_column=..."
+        f"name it 'text', or pass text_column=...{_headless(frame.columns)}"
     )
+
+
+def looks_like_a_text(name: str) -> bool:
+    """Return whether a column's name is rather the first text of a table without a header."""
+    return len(name.split()) > 3 or len(name) > 60 or name.strip().endswith((".", "!", "?"))
+
+
+def _headless(names: Iterable[str]) -> str:
+    found = [name for name in names if looks_like_a_text(name)]
+    return f"; {found[0]!r:.50} looks like a text: write a header line above it" if found else ""
 
 
 def labelled_columns(
@@ -107,9 +121,9 @@ def labelled_columns(
     several = True if multi_label is None and schema is not None and schema.multi_label else multi_label
     if len(columns) > 1:
         answers, schema = _from_indicator(frame[columns], schema, multi_label=several)
-        return LabelledColumns(text, answers, schema, multi_label=schema.multi_label)
+        return LabelledColumns(text, tuple(columns), answers, schema, multi_label=schema.multi_label)
     answers, schema, several = _from_one_column(frame, columns[0], schema, multi_label=several)
-    return LabelledColumns(text, answers, schema, multi_label=several)
+    return LabelledColumns(text, tuple(columns), answers, schema, multi_label=several)
 
 
 def _existing(frame: pd.DataFrame, name: str, what: str) -> str:
@@ -168,6 +182,11 @@ def _unnamed_columns(frame: pd.DataFrame, free: Sequence[str], schema: LabelSche
     if schema is not None and len(schema) > 1 and all(str(name) in binary for name in schema.names):
         return [str(name) for name in schema.names]
     named = _named(free, LABEL_NAMES, best=("label", "labels"))
+    if len(named) == 1 and named[0] in binary and len(binary) > 1:
+        raise DataError(
+            f"{named[0]!r} is one of {len(binary)} columns of 0 and 1: {listed(map(repr, binary), 12)}; pass "
+            f"label_columns=[{named[0]!r}] for the two classes 0 and 1, or the columns that are labels"
+        )
     if len(named) == 1:
         return named
     if named:
@@ -186,6 +205,7 @@ def _unnamed_columns(frame: pd.DataFrame, free: Sequence[str], schema: LabelSche
         return left
     raise DataError(
         f"no label column among {listed(map(repr, frame.columns), 12)}; name it 'label', or pass label_columns=[...]"
+        f"{_headless(frame.columns)}"
     )
 
 
@@ -194,11 +214,15 @@ def _first_value(column: pd.Series[Any]) -> Any:
 
 
 def _is_text(column: pd.Series[Any]) -> bool:
-    return isinstance(_first_value(column), str)
+    return isinstance(_first_value(column), str) and not _is_fraction(column)
 
 
 def _is_fraction(column: pd.Series[Any]) -> bool:
-    return isinstance(_first_value(column), float) and not all(float(value).is_integer() for value in column.dropna())
+    first = _first_value(column)
+    if isinstance(first, str):  # such as 0.50, which files keep as text: a float would be written otherwise
+        filled = [value for value in column.dropna() if value != ""]
+        return bool(filled) and all(isinstance(value, str) and _DECIMAL.fullmatch(value) for value in filled)
+    return isinstance(first, float) and not all(float(value).is_integer() for value in column.dropna())
 
 
 def _is_binary(column: pd.Series[Any]) -> bool:

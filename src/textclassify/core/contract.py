@@ -19,10 +19,10 @@ from textclassify.core.labels import LabelSchema
 from textclassify.core.result import NO_LABEL, ClassificationResult, decide, gold_for
 from textclassify.core.scales import Status
 from textclassify.core.scores import Scores, check_same_labels
-from textclassify.core.seeds import checked_seed
+from textclassify.core.seeds import check_seed
 from textclassify.core.storage import FromFolder, as_folder, new_folder, read_manifest, write_manifest, written_by
 from textclassify.core.texts import blank_rows, hash_texts
-from textclassify.core.types import TrainingData
+from textclassify.core.types import TrainingData, as_weights
 from textclassify.errors import DataError, NotFittedError, StorageError
 
 
@@ -101,7 +101,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             ConfigError: an option is out of range.
 
         """
-        checked_seed(getattr(self, "random_state", 0))
+        check_seed(getattr(self, "random_state", 0))
         data = self._training_data(texts, labels, sample_weight, groups)
         self.schema_ = data.schema
         self._fit(data)
@@ -169,9 +169,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         unweighted = measure(gold, codes, abstentions=abstentions)
         if sample_weight is None:
             return unweighted
-        weight = np.array(sample_weight, dtype=np.float64)
+        weight = as_weights(sample_weight).copy()
+        if weight.shape != gold.shape[:1]:
+            raise DataError(f"{len(gold)} texts but sample_weight of shape {weight.shape}; pass one weight per text")
         if abstentions == "drop":
             weight[unanswered] = 0
+        if not weight.sum() > 0:
+            raise DataError("sample_weight is 0 on every row that counts; pass weights >= 0, not all 0")
         return float(np.average(metrics.correct_per_row(gold, codes), weights=weight))
 
     @property

@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from textclassify.core.columns import labelled_columns, text_column_of
 from textclassify.core.files import HUB, read_hub, read_table
 from textclassify.core.labels import LabelSchema
+from textclassify.core.seeds import check_seed
 from textclassify.core.tables import is_table, to_frame
 from textclassify.core.texts import as_texts, did_you_mean, listed
-from textclassify.core.types import ClassificationType, TrainingData
+from textclassify.core.types import ClassificationType, TrainingData, as_weights
 from textclassify.errors import DataError
 
 _KINDS = {None: None, True: ClassificationType.MULTI_LABEL, False: ClassificationType.MULTI_CLASS}
@@ -138,7 +139,7 @@ def labelled_data(
         answers,
         classification_type=_KINDS[multi_label],
         schema=schema,
-        sample_weight=None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64),
+        sample_weight=None if sample_weight is None else as_weights(sample_weight),
         groups=None if groups is None else list(groups),
     )
 
@@ -155,10 +156,12 @@ def split(data: TrainingData, test_size: float = 0.2, *, random_state: int = 0) 
 
     Raises:
         DataError: the share is out of range, or there are too few rows for it.
+        ConfigError: `random_state` is no seed.
 
     """
     if not 0 < test_size < 1:
         raise DataError(f"test_size={test_size} is out of range; pass a share between 0 and 1, such as 0.2")
+    check_seed(random_state)
     held_out = _held_out_clusters(data, test_size, np.random.default_rng(random_state))[data.clusters]
     if not held_out.any() or held_out.all():
         raise DataError(

@@ -270,6 +270,8 @@ def parsed_json(content: str, where: str) -> Any:
     """
     try:
         value = json.loads(content, object_pairs_hook=partial(_unique_keys, where=where))
+    except DataError:
+        raise
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: no valid JSON ({error.msg} at character {error.pos}); mend or remove it") from error
     except (RecursionError, ValueError) as error:

@@ -51,6 +51,19 @@ def check_text(text: Any, what: str) -> None:
         raise LabelError(f"{what} is {text!r:.60} ({type(text).__name__}), not a text; write it in quotes")
 
 
+def check_texts(examples: Any, name: Any) -> None:
+    """Refuse examples that are no sequence of texts.
+
+    Raises:
+        LabelError: they are none; the message says what they are.
+
+    """
+    if not isinstance(examples, list | tuple):
+        raise LabelError(f"the examples of label {name!r} are {examples!r:.60}; write a list of texts: [...]")
+    for text in examples:
+        check_text(text, f"an example of label {name!r}")
+
+
 def read_label_file(path: Path) -> Any:
     """Return what a label file holds, which is never another path.
 

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from textclassify.core.label_cards import as_tuple, cards_of, check_text, read_label_file, stripped
+from textclassify.core.label_cards import as_tuple, cards_of, check_text, check_texts, read_label_file, stripped
 from textclassify.core.settings_files import expanded
 from textclassify.core.texts import did_you_mean, is_missing, listed, plain_list
 from textclassify.errors import DataError, LabelError
@@ -104,10 +104,7 @@ class LabelSchema:
         for name, text in self.descriptions.items():
             check_text(text, f"the description of label {name!r}")
         for name, texts in self.examples.items():
-            if isinstance(texts, str) or not isinstance(texts, Sequence):
-                raise LabelError(f"the examples of label {name!r} are {texts!r:.60}; write a list of texts: [...]")
-            for text in texts:
-                check_text(text, f"an example of label {name!r}")
+            check_texts(texts, name)
         for name, parent in self.parents.items():
             if parent not in self.names or parent == name:
                 raise LabelError(

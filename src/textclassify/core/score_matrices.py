@@ -1,8 +1,8 @@
-"""Scores as they come from users: arrays, masked arrays and tables as one matrix of floats."""
+"""Scores as they come from users: arrays and tables as one matrix of floats, votes as one list."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from textclassify.core.labels import Label
 from textclassify.core.tables import is_table, to_frame
-from textclassify.core.texts import did_you_mean, listed
+from textclassify.core.texts import did_you_mean, listed, plain_list
 from textclassify.errors import ScoresError
 
 
@@ -28,12 +28,29 @@ def score_matrix(values: Any, labels: Sequence[Label], source: str) -> NDArray[n
         if isinstance(values, pd.DataFrame):
             return values.to_numpy(dtype=np.float64, na_value=np.nan)
         if isinstance(values, np.ma.MaskedArray):
-            return np.asarray(values.astype(np.float64).filled(np.nan))
+            return np.where(np.ma.getmaskarray(values), np.nan, np.asarray(values.data, dtype=np.float64))
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ScoresError(
             f"scores of {source!r} are no matrix of numbers ({error}); pass {len(labels)} numbers per text"
         ) from error
+
+
+def vote_list(votes: Any, source: str) -> list[Any]:
+    """Return votes as a list with an entry per text.
+
+    Raises:
+        ScoresError: they are one string, a matrix or no sequence.
+
+    """
+    if isinstance(votes, str | bytes | Mapping) or not isinstance(votes, Iterable):
+        raise ScoresError(f"votes of {source!r} are {votes!r:.60}; pass one label, or list of labels, per text")
+    if isinstance(votes, np.ndarray) and votes.ndim != 1:
+        raise ScoresError(
+            f"votes of {source!r} have shape {votes.shape}; pass one label, or list of labels, per text, "
+            "or a 0/1 matrix to from_probabilities with multi_label=True"
+        )
+    return plain_list(votes)
 
 
 def _in_label_order(table: Any, labels: Sequence[Label], source: str) -> pd.DataFrame:

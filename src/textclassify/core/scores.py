@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logsumexp
 
 from textclassify.core.labels import Label, LabelSchema, plain_label
-from textclassify.core.score_matrices import score_matrix
 from textclassify.core.scales import SMALLEST_PROBABILITY, Method, Scale, Status
-from textclassify.core.texts import is_missing, listed, plain_list
+from textclassify.core.score_matrices import score_matrix, vote_list
+from textclassify.core.texts import is_missing, listed
 from textclassify.errors import ScoresError
 
 _SEVERAL = (list, tuple, set, frozenset, np.ndarray)
@@ -186,8 +186,8 @@ class Scores:
         """Return scores from an (n, K) array or table of probabilities; rows of NaN are texts that were not scored.
 
         Args:
-            probabilities: each row adds up to 1 (within 1%, then normalised), or, multi-label, each value in [0, 1]. The
-                columns of a table are put in the order of the labels; masked values count as NaN.
+            probabilities: each row adds up to 1 (within 1%, then normalised), or, multi-label, each value in [0, 1].
+                The columns of a table are put in the order of the labels; masked values count as NaN.
             labels: the K label names.
             source: the classifier's name.
             multi_label: None = rows that all add up to 1 are single-label, others multi-label.
@@ -252,7 +252,7 @@ class Scores:
             ScoresError: the votes are one string or a matrix.
 
         """
-        votes = _vote_list(votes, source)
+        votes = vote_list(votes, source)
         given = {row: _vote_names(vote) for row, vote in enumerate(votes) if not is_missing(vote)}
         if multi_label is None:
             lists = [vote for vote in votes if isinstance(vote, _SEVERAL)]
@@ -340,17 +340,6 @@ def _check_probabilities(array: NDArray[np.float64], source: str) -> None:
             f"row {row} of {source!r} holds {array[row, column]:.4g}, which is no probability; "
             "pass probabilities, e.g. softmax of logits"
         )
-
-
-def _vote_list(votes: Any, source: str) -> list[Any]:
-    if isinstance(votes, str | bytes | Mapping) or not isinstance(votes, Iterable):
-        raise ScoresError(f"votes of {source!r} are {votes!r:.60}; pass one label, or list of labels, per text")
-    if len(getattr(votes, "shape", ())) > 1:
-        raise ScoresError(
-            f"votes of {source!r} have shape {votes.shape}; pass one label, or list of labels, per text, "
-            "or a 0/1 matrix to from_probabilities with multi_label=True"
-        )
-    return plain_list(votes)
 
 
 def _vote_names(vote: Any) -> list[Any]:

@@ -12,14 +12,21 @@ LARGEST_SEED = 2**32 - 1
 """What numpy, scikit-learn and torch all take."""
 
 
-def checked_seed(seed: Any, name: str = "random_state") -> int:
-    """Return a seed as an int.
+SEED_RULE = f"a seed is a whole number from 0 to {LARGEST_SEED} (2**32 - 1)"
+
+
+def is_seed(value: Any) -> bool:
+    """Return whether a value can seed everything random."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and bool(0 <= value <= LARGEST_SEED)
+
+
+def check_seed(seed: Any) -> None:
+    """Make sure that a value can seed everything random.
 
     Raises:
-        ConfigError: it is no whole number from 0 to 2**32 - 1.
+        ConfigError: it cannot; the message names the range.
 
     """
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if not whole or not 0 <= seed <= LARGEST_SEED:
-        raise ConfigError(f"{name} is {seed!r}; pass a whole number from 0 to {LARGEST_SEED} (2**32 - 1)")
-    return int(seed)
+    if not is_seed(seed):
+        raise ConfigError(f"random_state is {seed!r}; {SEED_RULE}")

@@ -52,7 +52,7 @@ def new_folder(target: str | Path) -> Iterator[Path]:
         StorageError: `target` cannot be written, holds something else, or is being written by another process.
 
     """
-    target = Path(target)
+    target = as_folder(target)
     if target.exists() and not target.is_dir():
         raise StorageError(f"cannot save to {str(target)!r}: it is a file; name a folder")
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
@@ -61,7 +61,7 @@ def new_folder(target: str | Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
             yield temporary
-            temporary.chmod(0o755)
+            temporary.chmod(0o777 & ~_umask())
             _replace(temporary, target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -96,6 +96,13 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise NotADirectoryError(20, f"{str(folder)!r} is a file") from None
+
+
+def _umask() -> int:
+    """Return the permissions that the user withholds from new files; they can only be read by setting them."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def _replace(temporary: Path, target: Path) -> None:
@@ -194,7 +201,7 @@ def as_folder(folder: Any) -> Path:
 
     """
     if not isinstance(folder, str | os.PathLike):
-        raise StorageError(f"{folder!r:.60} is no folder; name the one that `save` or `train` wrote")
+        raise StorageError(f"{folder!r:.60} is no folder; pass the path of one")
     return Path(folder)
 
 

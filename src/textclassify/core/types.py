@@ -161,9 +161,9 @@ def _known_type(name: Any) -> ClassificationType:
     try:
         return ClassificationType(name)
     except ValueError:
+        known = [str(kind) for kind in ClassificationType]
         raise DataError(
-            f"unknown classification_type {name!r}{did_you_mean(name, ClassificationType)}; "
-            f"known: {listed(map(repr, map(str, ClassificationType)))}"
+            f"unknown classification_type {name!r}{did_you_mean(name, known)}; known: {listed(map(repr, known))}"
         ) from None
 
 

@@ -14,6 +14,7 @@ from textclassify.core.labels import Label
 from textclassify.core.result import ClassificationResult, decide
 from textclassify.core.scales import Method, Scale, Status
 from textclassify.core.scores import Scores, check_same_labels
+from textclassify.core.seeds import check_seed
 from textclassify.core.storage import new_folder, read_manifest, write_manifest
 from textclassify.core.texts import did_you_mean, listed
 from textclassify.ensemble.ladder import Ladder, RungFactory
@@ -312,6 +313,7 @@ class ScoreFusion:
                 raise ConfigError(f"rung {rung!r} is no Combiner class; pass classes such as LogLinearPool")
         if self.hidden_dims is not None and not all(width > 0 for width in self.hidden_dims):
             raise ConfigError(f"hidden_dims must be widths of at least 1, got {list(self.hidden_dims)}")
+        check_seed(self.random_state)
 
     def _require_fit(self) -> Self:
         if not hasattr(self, "patterns_"):

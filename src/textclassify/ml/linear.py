@@ -77,13 +77,25 @@ class LinearClassifier(TextClassifier):
         self.random_state = random_state
 
     def _fit(self, data: TrainingData) -> None:
-        if not self.C > 0:
-            raise ConfigError(f"C must be above 0, got {self.C}")
+        self._check_options()
         self.vectorizers_ = self._new_vectorizers()
         features = _side_by_side([vectorizer.fit_transform(data.texts) for vectorizer in self.vectorizers_])
         weight = np.ones(len(data)) if data.sample_weight is None else data.sample_weight
         fit = self._fit_each if data.multi_label else self._fit_competing
         fit(features, data.gold, weight)
+
+    def _check_options(self) -> None:
+        if not _is_number(self.C) or not 0 < self.C < np.inf:
+            raise ConfigError(f"C must be a number above 0, got {self.C!r}")
+        if not _is_whole(self.max_features):
+            raise ConfigError(f"max_features must be a whole number of at least 1, got {self.max_features!r}")
+        for name in ("word_ngrams", "char_ngrams"):
+            lengths = getattr(self, name)
+            pair = isinstance(lengths, tuple | list) and len(lengths) == 2 and all(map(_is_whole, lengths))
+            if not pair or lengths[0] > lengths[1]:
+                raise ConfigError(
+                    f"{name} must be the shortest and the longest length, such as (1, 2), got {lengths!r}"
+                )
 
     def _fit_competing(self, features: csr_array, gold: NDArray[Any], weight: NDArray[np.float64]) -> None:
         """Learn one softmax over the labels that have rows."""
@@ -182,6 +194,15 @@ class LinearClassifier(TextClassifier):
 
     def _new_regression(self) -> LogisticRegression:
         return LogisticRegression(C=self.C, max_iter=200, tol=1e-3, random_state=self.random_state)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    """Return whether a value is a whole number of at least 1."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
 
 
 def _side_by_side(blocks: list[Any]) -> csr_array:

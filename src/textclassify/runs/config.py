@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
-from textclassify.core.seeds import checked_seed
+from textclassify.core.seeds import SEED_RULE, is_seed
 from textclassify.core.settings_files import expanded, read_settings_file
 from textclassify.core.storage import FromFile, FromFolder
 from textclassify.core.texts import did_you_mean, listed
@@ -98,8 +98,10 @@ class Config(BaseModel):
 
     @field_validator("random_state", mode="before")
     @classmethod
-    def _in_range(cls, seed: Any) -> int:
-        return checked_seed(seed, "it")
+    def _is_seed(cls, seed: Any) -> Any:
+        if not is_seed(seed):
+            raise ValueError(SEED_RULE)
+        return seed
 
     @field_validator("llm_base_url", mode="wrap")
     @classmethod
@@ -137,6 +139,20 @@ class Config(BaseModel):
             return cls(**{str(key): value for key, value in (settings or {}).items()})
         except ValidationError as error:
             raise ConfigError(_in_words(error)) from error
+
+    def check_metric(self, *, multi_label: bool) -> None:
+        """Make sure that the metric is one of the data's kind.
+
+        Raises:
+            ConfigError: it is not; the message names those that are.
+
+        """
+        fit = ("micro_f1", "subset_accuracy", "log_loss") if multi_label else ("accuracy", "log_loss")
+        if self.metric not in (None, *fit):
+            kind = "multi-label" if multi_label else "single-label"
+            raise ConfigError(
+                f"configuration key 'metric' is {self.metric!r}, but the data are {kind}; choose {' or '.join(fit)}"
+            )
 
     @property
     def llms(self) -> list[tuple[str, str | None]]:

@@ -13,6 +13,7 @@ from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
 from textclassify.core.scores import Scores, check_same_labels
+from textclassify.core.seeds import check_seed
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.ensemble.pooling import BestSingle
@@ -57,8 +58,10 @@ def evaluate(
 
     Raises:
         LabelError: a gold label is missing or unknown to the classifier; the message names row and label.
+        ConfigError: `random_state` is no seed, or there is nothing to evaluate without a language model.
 
     """
+    check_seed(random_state)
     ensemble: Any = getattr(classifier, "ensemble_", classifier)
     schema = ensemble._require_schema()  # noqa: SLF001 - classifiers that need no training have no `schema_`
     data = dataset.labelled_data(texts, labels, schema=schema, multi_label=schema.multi_label, groups=groups)
