@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,33 @@ def test_interrupting_a_process_prints_no_traceback(model: Path) -> None:
     assert process.returncode == 130
     assert stderr.splitlines()[-1].startswith("interrupted: ")
     assert "Traceback" not in stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes a stream as POSIX shells do")
+@pytest.mark.parametrize(("words", "wanted"), [("- <&-", "standard input is closed"), ("test.csv >&-", "> FILE")])
+def test_a_closed_stream_is_one_line(words: str, wanted: str, folder: Path, model: Path) -> None:
+    """Schedulers start programs so; answers that go nowhere must not look like success."""
+    command = f"{sys.executable} -m textclassify.apps.cli predict {model} {words}"
+
+    result = subprocess.run(
+        command, shell=True, capture_output=True, text=True, check=False, cwd=folder, env=ENVIRONMENT
+    )
+
+    assert result.returncode == 1
+    assert wanted in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_a_request_to_end_takes_the_lock_away(folder: Path) -> None:
+    """Else the next run in that folder would be refused."""
+    os.mkfifo(folder / "never.csv")
+    command = [*CLI, "train", "never.csv", "-c", "fast.yaml", "-o", "out"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=folder, env=ENVIRONMENT) as process:
+        while not (folder / "out" / ".textclassify.lock").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(20) == 128 + signal.SIGTERM
+
+    assert not (folder / "out").exists()
