@@ -147,6 +147,7 @@ def test_the_demo_data_are_found_and_fit_their_schema() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_demo_runs_to_the_end(run) -> None:
     """It is the first thing that anybody tries."""
     result = run("demo", "--output", "shown", "--json")
