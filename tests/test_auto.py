@@ -84,6 +84,17 @@ def test_it_keeps_the_contract_of_every_classifier():
     check_classifier(lambda: AutoFusionClassifier(SMALL), data["text"].tolist(), data["label"].tolist())
 
 
+def test_a_table_is_read_as_in_training():
+    """Another column of text in the new table must not be taken for the one that was learned from."""
+    data = frame().rename(columns={"text": "body"})
+    classifier = AutoFusionClassifier(SMALL).fit(data)
+    new = pd.DataFrame({"text": ["parcel"], "body": ["password"]})
+    assert classifier.predict(new).predictions == ["login"]
+    assert classifier.predict_proba(new).argmax() == 2
+    with pytest.raises(DataError, match="body"):
+        classifier.predict(new[["text"]])
+
+
 def test_the_type_of_labels_is_kept():
     data = frame().assign(label=[row % 3 for row in range(60)])
     answers = AutoFusionClassifier(SMALL).fit(data).predict(["parcel never"])

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from numpy.typing import ArrayLike
 
 from textclassify.core import dataset
+from textclassify.core.columns import labelled_columns
 from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.findings import describe
 from textclassify.core.labels import LabelSchema
 from textclassify.core.result import ClassificationResult
 from textclassify.core.scores import Scores
+from textclassify.core.tables import is_table, to_frame
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.errors import StorageError
@@ -31,7 +33,8 @@ class AutoFusionClassifier(TextClassifier):
         config: a mapping, the path of a YAML file, or None for the defaults; `textclassify.runs.config.Config` lists
             the keys. The usual ones are `llm_provider`, `label_columns` and `multi_label`.
 
-    Learned: `ensemble_` (the `FusionEnsemble`), `findings_` (what to know about the training data, in sentences).
+    Learned: `ensemble_` (the `FusionEnsemble`), `findings_` (what to know about the training data, in sentences),
+    `text_column_` (the column that texts are taken from in a table).
 
     >>> classifier = AutoFusionClassifier({"llm_provider": None, "encoder": False, "similarity": False})
     >>> rows = {"text": ["good", "bad", "so good", "so bad"], "label": ["pos", "neg", "pos", "neg"]}
@@ -54,11 +57,14 @@ class AutoFusionClassifier(TextClassifier):
         self, texts: Any, labels: Any, sample_weight: ArrayLike | None, groups: Iterable[Any] | None
     ) -> TrainingData:
         config = self.config_
+        self.text_column_ = config.text_column
+        if config.text_column is None and labels is None and is_table(texts):
+            self.text_column_ = self._recognised_text_column(texts)
         return dataset.training_data(
             texts,
             labels,
             schema=self._given_schema(),
-            text_column=config.text_column,
+            text_column=self.text_column_,
             label_columns=config.label_columns if labels is None else None,
             multi_label=config.multi_label,
             group_column=config.group_column if groups is None else None,
@@ -66,11 +72,27 @@ class AutoFusionClassifier(TextClassifier):
             groups=groups,
         )
 
+    def _recognised_text_column(self, table: Any) -> str:
+        config = self.config_
+        found = labelled_columns(
+            to_frame(table),
+            label_columns=config.label_columns,
+            group_column=config.group_column,
+            multi_label=config.multi_label,
+            schema=self._given_schema(),
+        )
+        return found.text
+
     def _fit(self, data: TrainingData) -> None:
         self.config_.check_metric(multi_label=data.multi_label)
         fusion, notes = build_fusion(self.config_, labels=data.schema)
         self.findings_ = describe(data) + notes
         self.ensemble_: FusionEnsemble = fusion.fit(data)
+
+    def predict_scores(self, texts: Any) -> Scores:
+        """Return `Scores` of n texts, in their order; of a table, its column that the texts were learned from."""
+        self._require_schema()
+        return super().predict_scores(dataset.texts_of(texts, text_column=self.text_column_))
 
     def _score(self, texts: list[str]) -> Scores:
         return self.ensemble_.predict_scores(texts)
@@ -84,7 +106,7 @@ class AutoFusionClassifier(TextClassifier):
 
         """
         self._require_schema()
-        return self.ensemble_.predict(dataset.texts_of(texts, text_column=self.config_.text_column), labels)
+        return self.ensemble_.predict(dataset.texts_of(texts, text_column=self.text_column_), labels)
 
     def evaluate(self, texts: Any, labels: Any = None, **options: Any) -> Evaluation:
         """Return the fusion beside each source alone and beside the same fusion without language models.
@@ -102,7 +124,7 @@ class AutoFusionClassifier(TextClassifier):
             texts,
             labels,
             schema=schema,
-            text_column=config.text_column,
+            text_column=self.text_column_,
             label_columns=config.label_columns if labels is None else None,
             multi_label=schema.multi_label,
             group_column=config.group_column if options.get("groups") is None else None,
@@ -117,7 +139,7 @@ class AutoFusionClassifier(TextClassifier):
         part = folder / "fusion"
         part.mkdir()
         self.ensemble_.write_into(part)
-        return {"findings": self.findings_}
+        return {"findings": self.findings_, "text_column": self.text_column_}
 
     def _read(self, folder: Path, learned: dict[str, Any]) -> None:
         fusion = read_part(folder / "fusion")
@@ -125,6 +147,7 @@ class AutoFusionClassifier(TextClassifier):
             raise StorageError(f"{str(folder)!r} holds a {type(fusion).__name__} where its fusion should be")
         Config.of(self.config)  # a key of a later version is found here, not at the first prediction
         self.ensemble_, self.findings_ = fusion, list(learned["findings"])
+        self.text_column_ = learned["text_column"]
 
     def _stored_parameters(self) -> dict[str, Any]:
         private = {"data", "test_data", "output_dir", "cache_dir"}
