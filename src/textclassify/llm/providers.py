@@ -29,7 +29,6 @@ class Provider:
         base_url_variable: environment variable that replaces `base_url`.
         default_model: asked when the user names none; None = the user must.
         max_tokens_parameter: what the protocol calls the longest answer here.
-        gives_logprobs: whether its models as a rule report log-probabilities.
         needs_key: whether it answers nobody without a key.
         extra: parameters sent with every request: classification is asked of models that do not think aloud first.
 
@@ -41,7 +40,6 @@ class Provider:
     base_url_variable: str
     default_model: str | None = None
     max_tokens_parameter: str = "max_tokens"
-    gives_logprobs: bool = True
     needs_key: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -70,7 +68,6 @@ _ROWS = (
         ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         "GEMINI_BASE_URL",
         default_model="gemini-3.5-flash-lite",
-        gives_logprobs=False,
     ),
     Provider(
         "openrouter",
@@ -78,7 +75,6 @@ _ROWS = (
         ("OPENROUTER_API_KEY",),
         "OPENROUTER_BASE_URL",
         default_model="openai/gpt-6-luna",
-        gives_logprobs=False,
         extra={"reasoning": {"enabled": False}},
     ),
     Provider("ollama", "http://127.0.0.1:11434/v1", ("OLLAMA_API_KEY",), "OLLAMA_HOST", needs_key=False),
@@ -88,7 +84,6 @@ _ROWS = (
         "http://127.0.0.1:1234/v1",
         ("LMSTUDIO_API_KEY",),
         "LMSTUDIO_BASE_URL",
-        gives_logprobs=False,
         needs_key=False,
     ),
     Provider(
