@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +20,7 @@ from textclassify.core.tables import is_table, to_frame
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.errors import StorageError
+from textclassify.llm.limits import limited
 from textclassify.runs.build import build_fusion
 from textclassify.runs.config import Config
 
@@ -87,15 +89,20 @@ class AutoFusionClassifier(TextClassifier):
         self.config_.check_metric(multi_label=data.multi_label)
         fusion, notes = build_fusion(self.config_, labels=data.schema)
         self.findings_ = describe(data) + notes
-        self.ensemble_: FusionEnsemble = fusion.fit(data)
+        with self._limited():
+            self.ensemble_: FusionEnsemble = fusion.fit(data)
 
-    def predict_scores(self, texts: Any) -> Scores:
-        """Return `Scores` of n texts, in their order; of a table, its column that the texts were learned from."""
-        self._require_schema()
-        return super().predict_scores(dataset.texts_of(texts, text_column=self.text_column_))
+    def _limited(self) -> AbstractContextManager[Any]:
+        """Give what the configuration allows its language models to do."""
+        return limited(max_cost=self.config_.max_cost, offline=self.config_.offline)
+
+    def _texts_in(self, texts: Any) -> list[str]:
+        """Return the texts; of a table, those in the column that was learned from."""
+        return dataset.texts_of(texts, text_column=self.text_column_)
 
     def _score(self, texts: list[str]) -> Scores:
-        return self.ensemble_.predict_scores(texts)
+        with self._limited():
+            return self.ensemble_.predict_scores(texts)
 
     def predict(self, texts: Any, labels: Any = None) -> ClassificationResult:
         """Return answers with probabilities, each source's scores and what each source adds.
@@ -106,7 +113,8 @@ class AutoFusionClassifier(TextClassifier):
 
         """
         self._require_schema()
-        return self.ensemble_.predict(dataset.texts_of(texts, text_column=self.text_column_), labels)
+        with self._limited():
+            return self.ensemble_.predict(self._texts_in(texts), labels)
 
     def evaluate(self, texts: Any, labels: Any = None, **options: Any) -> Evaluation:
         """Return the fusion beside each source alone and beside the same fusion without language models.

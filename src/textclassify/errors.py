@@ -9,6 +9,7 @@
     ├── MissingDependencyError (also an ImportError)   an extra that is not installed
     ├── ModelError                         a model that cannot be found, loaded or trusted
     │   └── StorageError                   a model folder that is truncated, tampered with, too new or not writable
+    ├── BudgetError                        the money that a run may cost is spent; what was answered is kept
     └── ProviderError                      a language model endpoint that cannot be used
         ├── AuthenticationError            no key, or one that the provider refuses
         ├── QuotaError                     the account has no credit left
@@ -53,6 +54,10 @@ class ModelError(TextClassifyError):
 
 class StorageError(ModelError):
     """A saved model that is truncated, tampered with or too new, or a folder that cannot be written."""
+
+
+class BudgetError(TextClassifyError):
+    """The money that a run may cost is spent; every answer so far is kept, so that the run can go on with more."""
 
 
 class ProviderError(TextClassifyError):

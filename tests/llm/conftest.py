@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Self
 
 import pytest
@@ -30,8 +31,9 @@ class LoopbackServer:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
-        self.script: deque[Callable[[web.Request], web.StreamResponse]] = deque()
+        self.script: deque[Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]] = deque()
         self.delay_seconds: Callable[[str], float] = lambda _: 0.0
         self.in_flight = self.most_in_flight = 0
         self.url = ""
@@ -59,15 +61,32 @@ class LoopbackServer:
 
         self.script.append(broken)
 
+    def will_drip(self, body: bytes, seconds: float = 0.02, *, breaks_off: bool = False) -> None:
+        """Queue an answer that comes byte by byte, or one that breaks off in its middle."""
+
+        async def dripping(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            for byte in body[: len(body) // 2 if breaks_off else None]:
+                await response.write(bytes([byte]))
+                await asyncio.sleep(seconds)
+            if breaks_off and request.transport is not None:
+                request.transport.abort()
+            return response
+
+        self.script.append(dripping)
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.asked.append(body)
+        self.paths.append(request.path)
         self.headers.append(dict(request.headers))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             if self.script:
-                return self.script.popleft()(request)
+                answer = self.script.popleft()(request)
+                return await answer if inspect.isawaitable(answer) else answer
             question = body["messages"][-1]["content"]
             await asyncio.sleep(self.delay_seconds(question))
             return web.json_response(completion(question.upper()))
@@ -77,11 +96,19 @@ class LoopbackServer:
     async def _start(self) -> web.AppRunner:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._answer)
+        app.router.add_post("/v1beta/models/{model}", self._answer)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         return runner
+
+    async def _stop(self) -> None:
+        await self._runner.cleanup()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -89,7 +116,7 @@ class LoopbackServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()

@@ -1,4 +1,5 @@
-import json
+import asyncio
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -6,9 +7,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textclassify.core.scales import Status
-from textclassify.llm.chat import Chat, ChatFailure, ChatReply, ChatRequest, ConnectedChat, Message, TokenLogprob, Usage
+from textclassify.errors import ConfigError
+from textclassify.llm.chat import (
+    AbsentChat,
+    Chat,
+    ChatFailure,
+    ChatReply,
+    ChatRequest,
+    ConnectedChat,
+    Message,
+    PacedChat,
+)
 
 REQUEST = ChatRequest("m", (Message("user", "hi"),))
+
+# Few values, so that two requests often differ in one place only, and texts that look like the key's own separators.
+_WORDS = st.text(alphabet="1 a\0\ud800", max_size=4)
+_NUMBERS = st.none() | st.integers(0, 2)
+_MAPPINGS = st.dictionaries(_WORDS, st.none() | st.integers(0, 1) | _WORDS | st.lists(_WORDS, max_size=2), max_size=2)
+_REQUESTS = st.builds(
+    ChatRequest,
+    model=_WORDS,
+    messages=st.lists(st.builds(Message, _WORDS, _WORDS), max_size=3).map(tuple),
+    temperature=st.none() | st.sampled_from([0.0, 0.5, 1.0]),
+    max_tokens=_NUMBERS,
+    top_logprobs=_NUMBERS,
+    response_schema=st.none() | _MAPPINGS,
+    seed=_NUMBERS,
+    sample_index=st.integers(0, 2),
+    extra=_MAPPINGS,
+)
+
+
+@given(_REQUESTS, _REQUESTS)
+def test_two_requests_have_one_key_only_if_they_are_the_same(one, other):
+    """Otherwise the cache would hand out the answer to another question."""
+    assert (one.key("p", "u") == other.key("p", "u")) is (one == other)
 
 
 @pytest.mark.parametrize(
@@ -16,43 +50,64 @@ REQUEST = ChatRequest("m", (Message("user", "hi"),))
     [
         {"model": "n"},
         {"messages": (Message("system", "hi"),)},
+        {"messages": (Message("user", "h"), Message("", "i"))},
         {"temperature": 0.5},
+        {"temperature": None},
         {"max_tokens": 17},
         {"top_logprobs": 5},
         {"response_schema": {"type": "object"}},
+        {"response_schema": {}},
         {"seed": 1},
         {"sample_index": 1},
         {"extra": {"top_p": 0.5}},
     ],
 )
 def test_whatever_shapes_the_answer_changes_the_key(change):
-    """Otherwise the cache would hand out the answer to another question."""
+    """One by one, as the values drawn at random may leave one out."""
     assert replace(REQUEST, **change).key("p", "u") != REQUEST.key("p", "u")
 
 
 def test_the_key_depends_on_where_the_request_goes_and_on_nothing_else():
     """Two processes must find each other's answers, and two providers must not."""
-    again = ChatRequest("m", (Message("user", "hi"),), response_schema=None)
+    again = ChatRequest("m", (Message("user", "hi"),), temperature=0, response_schema=None)
 
     assert again.key("p", "u") == REQUEST.key("p", "u")
     assert len({REQUEST.key("p", "u"), REQUEST.key("q", "u"), REQUEST.key("p", "v")}) == 3
+    one, other = replace(REQUEST, extra={"a": 1, "b": 2}), replace(REQUEST, extra={"b": 2, "a": 1})
+    assert one.key("p") == other.key("p")
+
+
+def test_a_key_is_the_same_in_every_process_and_version():
+    """A key that depended on the hash seed, or changed by accident, would make people pay again."""
+    shape = b'["p","u","m",0,16,null,null,0,null,{}]\n'
+    assert REQUEST.key("p", "u") == hashlib.sha256(shape + b"4 2 userhi").digest()
+
+
+def test_the_providers_own_parameters_count_unless_the_request_overrides_them():
+    """They are sent along and shape the answer."""
+    defaults = {"effort": "none"}
+    overriding = replace(REQUEST, extra={"effort": "high"})
+
+    assert REQUEST.key("p", "u", defaults) != REQUEST.key("p", "u")
+    assert REQUEST.key("p", "u", defaults) == replace(REQUEST, extra=defaults).key("p", "u")
+    assert overriding.key("p", "u", defaults) == overriding.key("p", "u")
+
+
+def test_a_mapping_that_was_changed_changes_the_key():
+    """Users fill one dictionary again and again."""
+    extra = {"top_p": 0.5}
+    request = replace(REQUEST, extra=extra)
+    before = request.key("p")
+    extra["top_p"] = 0.9
+
+    assert request.key("p") != before
 
 
 def test_a_text_with_a_lone_surrogate_has_a_key():
     """Such texts exist in scraped data and must not end a run."""
-    assert len(ChatRequest("m", (Message("user", "\ud83d"),)).key("p")) == 64
-
-
-def test_a_reply_is_read_from_a_completion():
-    """Content, reason, log-probabilities and tokens are all that the rest of the library looks at."""
-    token = {"token": "A", "logprob": -0.1, "top_logprobs": [{"token": "A", "logprob": -0.1}]}
-    choice = {"message": {"content": "A"}, "finish_reason": "length", "logprobs": {"content": [token]}}
-    usage = {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 4}}
-
-    reply = ChatReply.from_raw({"choices": [choice], "usage": usage})
-
-    assert (reply.content, reply.cut_off, reply.usage) == ("A", True, Usage(9, 1, 4))
-    assert reply.logprobs == (TokenLogprob("A", -0.1, (("A", -0.1),)),)
+    halves, whole = (replace(REQUEST, model=name) for name in ("\ud83d\ude00", "\U0001f600"))
+    assert len(ChatRequest("m", (Message("user", "\ud83d"),)).key("p")) == 32
+    assert halves.key("p") != whole.key("p")
 
 
 @pytest.mark.parametrize(
@@ -69,44 +124,6 @@ def test_a_reply_says_why_it_cannot_be_used(reply, status):
     assert reply.status is status
 
 
-def test_a_reply_made_by_hand_survives_the_cache():
-    """Chats that people write themselves have no raw reply."""
-    reply = ChatReply("A", "stop", None, (TokenLogprob("A", -0.5, (("A", -0.5), ("B", -1.0))),), Usage(5, 1, 2))
-
-    again = ChatReply.from_raw(json.loads(json.dumps(reply.to_raw())))
-
-    assert replace(again, raw={}) == reply
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
-    )
-)
-def test_anything_that_is_no_completion_is_refused_by_name(raw):
-    """Servers send HTML, lists, nulls; each must become a status, not a crash."""
-    with pytest.raises(ValueError, match="not a chat completion"):
-        ChatReply.from_raw(raw)
-
-
-@given(
-    st.recursive(
-        st.none() | st.floats() | st.text(),
-        lambda x: (
-            st.lists(x) | st.dictionaries(st.sampled_from(["content", "token", "logprob", "text", "prompt_tokens"]), x)
-        ),
-    )
-)
-def test_wrong_types_inside_a_completion_do_no_harm(junk):
-    """Parts that nobody can read count as absent."""
-    raw = {"choices": [{"message": {"content": junk}, "logprobs": junk, "finish_reason": junk}], "usage": junk}
-
-    reply = ChatReply.from_raw(raw)
-
-    assert isinstance(reply.content, str)
-    assert isinstance(reply.status, Status)
-
-
 def test_any_object_of_the_right_shape_is_a_chat():
     """Users bring their own models without importing a base class."""
 
@@ -118,8 +135,15 @@ def test_any_object_of_the_right_shape_is_a_chat():
 
     assert isinstance(Mine(), Chat)
     assert not isinstance(Mine(), ConnectedChat)
+    assert not isinstance(Mine(), PacedChat)
 
 
 def test_a_failure_shows_its_status_and_reason():
     """It is what a log or a report prints."""
     assert str(ChatFailure(Status.TOO_LONG, "9000 tokens")) == "TOO_LONG: 9000 tokens"
+
+
+def test_a_chat_that_was_not_saved_says_how_to_go_on():
+    """A loaded classifier answers from its cache until a text is new."""
+    with pytest.raises(ConfigError, match=r"no file and no pickle holds the chat 'mine'.*pass the chat again"):
+        asyncio.run(AbsentChat("mine", "m").complete(REQUEST))

@@ -73,6 +73,13 @@ def test_names_that_differ_in_punctuation_or_case_stay_apart():
     ]
 
 
+def test_a_label_as_it_is_written_is_that_label():
+    """The ligature and the two letters are one text to a reader that folds them, and two labels to the user."""
+    names = ["\ufb01", "fi"]
+    assert [parse_label(name, ["A", "B"], names) for name in names] == [0, 1]
+    assert [parse_labels(name, ["A", "B"], names) for name in names] == [(0,), (1,)]
+
+
 def test_a_code_wins_over_another_labels_name():
     """The prompt asked for codes."""
     assert parse_label("B", ["A", "B"], ["B", "A"]) == 1

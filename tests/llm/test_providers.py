@@ -6,7 +6,8 @@ import pytest
 from textclassify.core.storage import FromFile, FromFolder
 from textclassify.errors import AuthenticationError, ConfigError
 from textclassify.llm.keys import Secret, checked_variable
-from textclassify.llm.providers import PROVIDERS, find_provider, is_loopback, resolve_endpoint
+from textclassify.llm.limits import limited
+from textclassify.llm.providers import PROVIDERS, find_provider, resolve_endpoint
 
 KEY = "sk-secret-0123456789"
 LOOPBACK = "http://127.0.0.1:9/v1"
@@ -15,6 +16,7 @@ EVIL = "https://evil.example/v1"
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch):
+    monkeypatch.delenv("TEXTCLASSIFY_OFFLINE", raising=False)
     for row in PROVIDERS.values():
         for variable in (*row.key_variables, row.base_url_variable):
             monkeypatch.delenv(variable, raising=False)
@@ -130,18 +132,6 @@ def test_no_key_travels_in_the_clear():
     assert sent(resolve_endpoint("vllm", "http://gpu-box:8000/v1")) is None
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["api.openai.com/v1", "ftp://x/v1", "https://me:pw@x/v1", "https://x/v1?key=1", "https://x:port/v1", "https://"],
-)
-def test_a_malformed_address_is_refused_without_showing_its_password(url):
-    """Better now than as a strange error of the first request."""
-    with pytest.raises(ConfigError, match="base_url") as caught:
-        resolve_endpoint("openai", url, api_key=KEY)
-    assert "pw" not in str(caught.value)
-    assert KEY not in str(caught.value)
-
-
 def test_a_key_shows_itself_nowhere():
     """Logs, notebooks, pickles and experiment trackers print whatever they are given."""
     endpoint = resolve_endpoint("openai", api_key=KEY)
@@ -171,9 +161,79 @@ def test_a_key_with_a_line_break_is_refused_unseen():
     assert "secret" not in str(caught.value)
 
 
-def test_loopback_addresses_are_known():
-    """They may be spoken to without encryption and without a proxy."""
-    assert all(
-        map(is_loopback, ["http://localhost:1", "http://127.8.0.1/v1", "http://[::1]:5/v1", "http://a.localhost"])
-    )
-    assert not any(map(is_loopback, ["http://127.0.0.1.evil.example", "http://10.0.0.1", "https://localhost.example"]))
+@pytest.mark.parametrize(
+    ("provider", "model", "defaults", "refuses"),
+    [
+        ("openai", "gpt-6-luna", {"reasoning_effort": "none"}, ()),
+        ("openai", "gpt-4o-mini", {}, ()),
+        ("openai", "gpt-5-nano", {"reasoning_effort": "minimal"}, ("temperature", "logprobs")),
+        ("openai", "gpt-5.2", {"reasoning_effort": "none"}, ()),
+        ("openai", "o4-mini", {"reasoning_effort": "low"}, ("temperature", "logprobs")),
+        ("deepseek", "deepseek-reasoner", {}, ("logprobs",)),
+        ("gemini", "gemini-2.5-flash-lite", {"reasoning_effort": "none"}, ()),
+        ("gemini", "gemini-3.5-flash-lite", {"reasoning_effort": "minimal"}, ()),
+        ("gemini", "gemini-3-pro", {"reasoning_effort": "low"}, ()),
+        ("vllm", "gpt-5-nano", {}, ()),
+    ],
+)
+def test_model_families_are_asked_as_they_want_to_be(provider, model, defaults, refuses):
+    """Each error that is known beforehand saves a round trip for every request in flight."""
+    row = PROVIDERS[provider]
+    assert row.defaults(model) == defaults
+    assert row.family(model).refuses == refuses
+
+
+def test_servers_of_ones_own_are_free_and_others_are_not():
+    """A free answer needs no price; an unknown price must never look like a free one."""
+    own = {"ollama", "vllm", "lmstudio", "llamacpp"}
+    assert {name for name, row in PROVIDERS.items() if row.free} == own
+    assert {name for name, row in PROVIDERS.items() if not row.needs_key} == own
+
+
+def test_the_table_says_what_a_schema_and_log_probabilities_may_be():
+    """Two hundred labels do not fit into every provider's enum."""
+    assert PROVIDERS["openai"].most_enum_values > PROVIDERS["gemini"].most_enum_values > 0
+    assert PROVIDERS["deepseek"].most_enum_values == PROVIDERS["deepseek"].most_properties == 0
+    assert PROVIDERS["lmstudio"].most_top_logprobs == 0
+
+
+def test_geminis_own_protocol_is_spoken_at_googles_address_alone(monkeypatch):
+    """Whoever replaces the address has an OpenAI-compatible server behind it."""
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    assert resolve_endpoint("gemini").native_url == "https://generativelanguage.googleapis.com/v1beta"
+    assert resolve_endpoint("gemini").headers(native=True) == {"x-goog-api-key": KEY}
+
+    monkeypatch.setenv("GEMINI_BASE_URL", LOOPBACK)
+    assert resolve_endpoint("gemini").native_url is None
+    assert resolve_endpoint("openai", api_key=KEY).native_url is None
+
+
+@pytest.mark.parametrize("forbidding", ["argument", "environment", "limits"])
+def test_offline_allows_this_machine_only(forbidding, monkeypatch):
+    """Texts that must not leave the machine must not leave it by a forgotten setting."""
+    if forbidding == "environment":
+        monkeypatch.setenv("TEXTCLASSIFY_OFFLINE", "1")
+    offline = forbidding == "argument"
+    with limited(offline=forbidding == "limits"):
+        with pytest.raises(ConfigError, match=r"api.openai.com.*not on this machine.*provider='local'"):
+            resolve_endpoint("openai", api_key=KEY, offline=offline)
+        assert resolve_endpoint("ollama", offline=offline).base_url == PROVIDERS["ollama"].base_url
+
+
+def test_an_endpoint_is_checked_again_before_it_is_used(monkeypatch):
+    """It may have been resolved, or unpickled, before somebody forbade the network."""
+    endpoint = resolve_endpoint("openai", api_key=KEY)
+    monkeypatch.setenv("TEXTCLASSIFY_OFFLINE", "1")
+    with pytest.raises(ConfigError, match="not on this machine"):
+        endpoint.headers()
+
+
+def test_kept_answers_need_neither_key_nor_network():
+    """A replay sends nothing, so that it works on a machine without any key; it must not send by mistake either."""
+    endpoint = resolve_endpoint("openai", FromFile(EVIL), api_key_env="NOT_SET", needs_key=False, offline=True)
+
+    assert endpoint.base_url == EVIL
+    with pytest.raises(ConfigError, match="nothing may be sent there"):
+        endpoint.headers()
+    with pytest.raises(ConfigError, match="unknown provider"):
+        resolve_endpoint("opnai", needs_key=False)

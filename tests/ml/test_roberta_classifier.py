@@ -230,7 +230,7 @@ def test_seeds_matter_and_repeat(make, messages):
 
 
 def test_ctrl_c_leaves_a_classifier_that_answers(make, messages):
-    def impatient(task, _done, _total):
+    def impatient(task, *_):
         if task == "fine-tuning":
             raise KeyboardInterrupt
 

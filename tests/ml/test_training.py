@@ -80,7 +80,7 @@ def test_the_best_weights_are_restored():
 
 
 def test_ctrl_c_keeps_the_best_weights_and_is_passed_on(caplog):
-    def impatient(_task, done, _total):
+    def impatient(_task, done, *_):
         if done > 12:
             raise KeyboardInterrupt
 
@@ -96,7 +96,7 @@ def test_ctrl_c_keeps_the_best_weights_and_is_passed_on(caplog):
 
 def test_progress_counts_every_text_of_every_epoch():
     heard = []
-    with listening(lambda task, done, total: heard.append((task, done, total))):
+    with listening(lambda task, done, total, _: heard.append((task, done, total))):
         tuning(Counting(), num_epochs=2).run(LESSON)
 
     assert heard == [("fine-tuning", done, 12) for done in (heard[0][1], 6, heard[2][1], 12)]

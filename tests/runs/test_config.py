@@ -190,7 +190,7 @@ def in_file(tmp_path, monkeypatch):
 
 def key_sent(config):
     fusion, _ = build_fusion(Config.of(config))
-    return fusion.sources["llm"]._remote_chat().endpoint.headers()["Authorization"]
+    return fusion.sources["llm"]._http_chat(sends=True).endpoint.headers()["Authorization"]
 
 
 @pytest.mark.parametrize(

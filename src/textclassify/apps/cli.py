@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from textclassify.apps import llm_commands
 from textclassify.apps.failures import FAILED, INTERRUPTED, PIPE_CLOSED, explained, quiet_pipe
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+MaxCost = Annotated[
+    float | None,
+    typer.Option("--max-cost", min=0, help="US dollars that language models may cost; reached, the run stops with 3."),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Allow language models on this machine only.")]
+CacheOnly = Annotated[
+    bool, typer.Option("--cache-only", help="Ask no language model; use kept answers, without any key.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output instead of a table.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")]
 TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column of the texts; else recognised.")]
@@ -191,6 +200,9 @@ def train(
     llm_model: Annotated[str | None, typer.Option("--llm-model", help="Model of that provider.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")] = False,
+    max_cost: MaxCost = None,
+    cache_only: CacheOnly = False,
+    offline: Offline = False,
     seed: Seed = None,
     as_json: Json = False,
 ) -> None:
@@ -211,18 +223,24 @@ def train(
     with session(debug=ctx.obj) as say:
         from textclassify.apps.training import DEFAULT_OUTPUT, settings_of
         from textclassify.apps.training import train as run_training
+        from textclassify.llm.limits import limited
 
         given = {name: value for name, value in flags.items() if value is not None}
         settings = settings_of(config, given | _provider(llm_provider))
         folder = output or Path(settings.get("output_dir") or DEFAULT_OUTPUT)
-        run = run_training(settings, output=folder, overwrite=overwrite, command=_typed(), say=say, config_file=config)
+        with limited(max_cost=max_cost, cache_only=cache_only, offline=offline):
+            run = run_training(
+                settings, output=folder, overwrite=overwrite, command=_typed(), say=say, config_file=config
+            )
     _show_run(run, as_json=as_json)
 
 
 @app.command()
 def predict(
     ctx: typer.Context,
-    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    model: Annotated[
+        Path, typer.Argument(help="Folder of a trained model, or a configuration that labels without training.")
+    ],
     file: Annotated[str, typer.Argument(help="Texts: CSV, JSON Lines, Parquet; - reads standard input.")] = "-",
     text_column: TextColumn = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; .csv, .jsonl or .parquet.")] = None,
@@ -234,6 +252,13 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Add a column p_LABEL for every label.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with a run that stopped: kept answers are used, and --out is replaced."),
+    ] = False,
+    max_cost: MaxCost = None,
+    cache_only: CacheOnly = False,
+    offline: Offline = False,
     as_json: Annotated[bool, typer.Option("--json", help="Same as --format jsonl.")] = False,
 ) -> None:
     """Label texts: every row comes out once, in its place, with label, probability, status and source.
@@ -245,16 +270,18 @@ def predict(
     with session(debug=ctx.obj, bars=out is not None or not sys.stdout.isatty()) as say:
         from textclassify.apps import predicting
         from textclassify.apps.models import load_model
+        from textclassify.llm.limits import limited
 
         chosen = predicting.format_for(out, "jsonl" if as_json else file_format)
         if chosen == "parquet" and out is None and sys.stdout.isatty():
             raise typer.BadParameter("Parquet is binary; name a file with --out", param_hint="--format")
         if out is not None:
-            predicting.check_output(out, file, overwrite=overwrite)
+            predicting.check_output(out, file, overwrite=overwrite or resume)
         classifier = load_model(model)
         if file == "-" and sys.stdin is not None and sys.stdin.isatty():
             say("reading from the terminal; end with Ctrl-D")
-        with predicting.output_stream(out) as stream:
+        limits = limited(max_cost=max_cost, cache_only=cache_only, offline=offline)
+        with limits, predicting.output_stream(out) as stream:
             n_rows, n_answered = predicting.predict_stream(
                 classifier,
                 file,
@@ -282,6 +309,9 @@ def evaluate(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report in the folder.")] = False,
     llm: Annotated[bool, typer.Option("--llm/--no-llm", help="Whether to ask language models.")] = True,
+    max_cost: MaxCost = None,
+    cache_only: CacheOnly = False,
+    offline: Offline = False,
     seed: Seed = None,
     as_json: Json = False,
 ) -> None:
@@ -290,18 +320,20 @@ def evaluate(
 
     with session(debug=ctx.obj) as say:
         from textclassify.apps.evaluating import evaluate_file
+        from textclassify.llm.limits import limited
 
-        evaluation, report = evaluate_file(
-            model,
-            file,
-            text_column=text_column,
-            label_columns=_listed(label_column),
-            output=output,
-            overwrite=overwrite,
-            llm=llm,
-            seed=seed or 0,
-            command=_typed(),
-        )
+        with limited(max_cost=max_cost, cache_only=cache_only, offline=offline):
+            evaluation, report = evaluate_file(
+                model,
+                file,
+                text_column=text_column,
+                label_columns=_listed(label_column),
+                output=output,
+                overwrite=overwrite,
+                llm=llm,
+                seed=seed or 0,
+                command=_typed(),
+            )
         if report is not None:
             say(f"report: {report}")
     if as_json:
@@ -332,6 +364,11 @@ def doctor(
         console().print(doctor_screen(diagnosis))
     if not diagnosis.can_train:
         raise typer.Exit(1)
+
+
+app.command()(llm_commands.estimate)
+app.command()(llm_commands.prompt)
+app.add_typer(llm_commands.cache_app, name="cache")
 
 
 def _show_run(run: TrainedRun, *, as_json: bool) -> None:

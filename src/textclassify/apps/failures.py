@@ -7,6 +7,7 @@ import re
 import sys
 
 FAILED = 1
+OVER_BUDGET = 3
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
@@ -20,6 +21,7 @@ _FLAGS = {
     r"text_column=": "--text-column ",
     r"; pass encoding='([\w-]+)', or save the file as UTF-8": r"; save the file as UTF-8, e.g. iconv -f \1 -t utf-8",
     r"another test_size\b": "another test_size in --config",
+    r"\bmax_cost\b": "--max-cost",
 }
 """What Python's arguments in a message are on the command line."""
 _ROW = re.compile(r"\brow \d")
@@ -31,14 +33,15 @@ class InterruptedRunError(Exception):
 
 def explained(error: BaseException) -> tuple[list[str], int]:
     """Return the lines to show for an error, and the exit code."""
-    from textclassify.errors import TextClassifyError
+    from textclassify.errors import BudgetError, TextClassifyError
 
     if isinstance(error, InterruptedRunError):
         return [f"interrupted: {error}"], INTERRUPTED
     if isinstance(error, KeyboardInterrupt):
         return ["interrupted: nothing was changed"], INTERRUPTED
     if isinstance(error, TextClassifyError):
-        return [f"error: {as_typed(line)}" for line in str(error).splitlines() if line.strip()], FAILED
+        code = OVER_BUDGET if isinstance(error, BudgetError) else FAILED
+        return [f"error: {as_typed(line)}" for line in str(error).splitlines() if line.strip()], code
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename!r}: " if error.filename else ""
         return [f"error: {where}{error.strerror}; check the path, its permissions and the free space"], FAILED

@@ -17,13 +17,23 @@ def is_model(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+CONFIGURATIONS = (".yaml", ".yml")
+"""Ends of the names of files that describe a model that labels without training."""
+
+
 def load_model(folder: Path) -> TextClassifier:
-    """Return the classifier in a folder.
+    """Return the classifier in a folder, or the language model that a configuration has label without training.
 
     Raises:
-        StorageError: it holds none; the message names the folder inside it that does.
+        ConfigError: the configuration names no labels, or not one language model.
+        StorageError: the folder holds no classifier; the message names the folder inside it that does.
 
     """
+    if folder.suffix.lower() in CONFIGURATIONS and folder.is_file():
+        from textclassify.runs.build import build_llm
+        from textclassify.runs.config import Config
+
+        return build_llm(Config.of(folder))
     if folder.is_file():
         raise StorageError(f"{str(folder)!r} is a file; name the folder that `train` wrote, such as run/{MODEL_FOLDER}")
     inside = folder / MODEL_FOLDER

@@ -26,6 +26,8 @@ from textclassify.errors import ConfigError, DataError, StorageError
 
 PIECE = 1000
 """Rows that are held in memory and scored at a time."""
+PIECE_OF_LLM = 10_000
+"""As `PIECE`, where a language model is asked: each piece ends with a wait for its slowest replies."""
 ADDED = ("label", "probability", "status", "source")
 
 
@@ -83,7 +85,7 @@ def predict_stream(
         rows_in(source, lines=lines) as rows,
         doing("predicting: "),
     ):
-        for piece in pieces(rows, PIECE):
+        for piece in pieces(rows, PIECE_OF_LLM if classifier.asks_llm else PIECE):
             if n_rows == 0:
                 text_column = "text" if lines else _text_column(classifier, piece, text_column)
                 names = _names_of_answers(classifier, piece, probabilities=probabilities)

@@ -53,15 +53,17 @@ class ProgressBars:
         self._moving = Stage()
         self._listening = listening(self.show)
 
-    def show(self, task: str, done: int, total: int) -> None:
-        """Show how far a task has come."""
+    def show(self, task: str, done: int, total: int, figures: str = "") -> None:
+        """Show how far a task has come, and the figures that it tells."""
         stage, *parts = [part for part in task.split(": ") if part]
         if stage not in self._stages:
             self._begin(stage)
         if self._live:
             share = self._moving.moved(parts, done, total, monotonic())
             left = self._moving.seconds_left(monotonic())
-            self._bars.update(self._stages[stage], completed=share, detail=", ".join(parts), left=left)
+            self._bars.update(
+                self._stages[stage], completed=share, detail=", ".join(filter(None, (*parts, figures))), left=left
+            )
 
     def _begin(self, stage: str) -> None:
         if not self._live:

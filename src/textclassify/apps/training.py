@@ -231,6 +231,21 @@ class _Found:
     findings: list[str]
 
 
+def data_of(config_file: Path | None, say: Callable[[str], None]) -> tuple[Config, TrainingData, TrainingData | None]:
+    """Return a configuration with the columns that were found, its training data, and its test data if there are any.
+
+    Raises:
+        ConfigError: the configuration cannot be read or names no data.
+        DataError: the data cannot be used.
+
+    """
+    config = Config.of(settings_of(config_file, {}))
+    if config.data is None:
+        raise ConfigError(f"{str(config_file)!r} names no training data; set `data` in it")
+    found = _read(config, say)
+    return found.config, found.data, found.test
+
+
 def _read(config: Config, say: Callable[[str], None]) -> _Found:
     """Return the training data and the held-out data.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
@@ -115,11 +116,36 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             DataError: a text is missing or not a string.
 
         """
-        rows = dataset.texts_of(texts)
-        schema = self._require_schema()
+        rows, asked, blank = self._rows_of(texts)
+        return self._completed(self._score(asked), rows, blank)
+
+    async def apredict_scores(self, texts: Any) -> Scores:
+        """Return what `predict_scores` returns, without blocking the running event loop."""
+        rows, asked, blank = self._rows_of(texts)
+        return self._completed(await self._ascore(asked), rows, blank)
+
+    async def _ascore(self, texts: list[str]) -> Scores:
+        """Return what `_score` returns; a subclass that waits for others rather than computing overrides it."""
+        return await asyncio.to_thread(self._score, texts)
+
+    def _texts_in(self, texts: Any) -> list[str]:
+        """Return the texts that a caller means."""
+        return dataset.texts_of(texts)
+
+    def _rows_of(self, texts: Any) -> tuple[list[str], list[str], NDArray[np.bool_]]:
+        """Return all texts, those that are not blank, and which are."""
+        self._require_schema()
+        rows = self._texts_in(texts)
         blank = blank_rows(rows)
-        scores = self._score([text for text, empty in zip(rows, blank, strict=True) if not empty])
-        check_same_labels(schema.names, scores.labels, scores.source)
+        return (
+            rows,
+            [text for text, empty in zip(rows, blank, strict=True) if not empty] if blank.any() else rows,
+            blank,
+        )
+
+    def _completed(self, scores: Scores, rows: list[str], blank: NDArray[np.bool_]) -> Scores:
+        """Return scores of non-blank texts as scores of all."""
+        check_same_labels(self._require_schema().names, scores.labels, scores.source)
         if blank.any():
             scores = _with_blank_rows(scores, blank)
         return replace(scores, row_ids=hash_texts(rows))

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeAlias
 
-Listener: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+Listener: TypeAlias = Callable[[str, int, int, str], None]
+"""Called with what is being done, how much of it is done, how much there is, and further figures in words."""
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 _doing: ContextVar[str] = ContextVar("doing", default="")
 
 
-def report(task: str, done: int, total: int) -> None:
+def report(task: str, done: int, total: int, figures: str = "") -> None:
     """Tell whoever listens how far a task has come; nobody listening costs next to nothing."""
     listener = _listener.get()
     if listener is not None:
-        listener(f"{_doing.get()}{task}", done, total)
+        listener(f"{_doing.get()}{task}", done, total, figures)
 
 
 @contextmanager

@@ -73,7 +73,12 @@ def is_missing(value: Any) -> bool:
 
 def blank_rows(texts: Sequence[str]) -> NDArray[np.bool_]:
     """Return where a text holds nothing but white space or control characters; shape (n,)."""
-    return np.fromiter((not any(c.isprintable() and not c.isspace() for c in text) for text in texts), bool, len(texts))
+    return np.fromiter(map(is_blank, texts), bool, len(texts))
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text holds nothing but white space or control characters."""
+    return not text[:1].isalnum() and not any(c.isprintable() and not c.isspace() for c in text)
 
 
 def hash_texts(texts: Sequence[str]) -> NDArray[np.uint64]:

@@ -101,11 +101,14 @@ class FusionEnsemble(TextClassifier):
         rows = usable if len(usable) else np.arange(len(data))  # too few to hold any out: nothing will be learned
         fitted: dict[str, TextClassifier] = {}
         scores: dict[str, Scores] = {}
-        for name, source in self._worth_fitting(judged=len(usable) > 0).items():
+        worth_fitting = self._worth_fitting(judged=len(usable) > 0)
+        # First who may have to stop the run, for want of money or of a server: before hours of training, not after.
+        for name in sorted(worth_fitting, key=lambda name: not worth_fitting[name].asks_llm):
             with doing(f"{name}: "):
-                fitted[name], scores[name] = self._fitted(source, data, folds, rows)
-            check_same_labels(data.schema.names, scores[name].labels, name)
-        self.sources_: Mapping[str, TextClassifier] = fitted
+                fitted[name], scores[name] = self._fitted(worth_fitting[name], data, folds, rows)
+                check_same_labels(data.schema.names, scores[name].labels, name)
+        scores = {name: scores[name] for name in worth_fitting}
+        self.sources_: Mapping[str, TextClassifier] = {name: fitted[name] for name in worth_fitting}
         self.training_row_ids_ = np.unique(data.wording_ids)
         self.training_scores_ = scores if len(usable) else self._deployed_scores(data)
         self.fusion_ = self._score_fusion()

@@ -2,62 +2,88 @@
 
 from __future__ import annotations
 
-import json
-import logging
+import functools
+import os
 import sqlite3
 import threading
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import weakref
+from collections.abc import Callable, Collection
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Self, TypeVar, Unpack
 
-from textclassify.errors import StorageError
+from textclassify.llm import cache_upkeep, claims
+from textclassify.llm.cache_file import FILE, CacheFile, in_chunks
+from textclassify.llm.cache_upkeep import CacheStats, Removed, Verified
+from textclassify.llm.cache_waiting import StoredRow, Waiting
+from textclassify.llm.ledger import Counters, RunTotals, Sums, begin_run, read_runs, unwritten_run
 
-logger = logging.getLogger(__name__)
+__all__ = ["CacheStats", "Removed", "ResponseCache", "RunTotals", "StoredRow", "Verified"]
 
-_FILE = "replies.sqlite"
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS replies (
-    key BLOB PRIMARY KEY,      -- sha256 of the request
-    reply TEXT NOT NULL,       -- the raw reply, JSON
-    received_at REAL NOT NULL  -- seconds since 1970
-)
-"""
-_KEYS_PER_QUERY = 500
-_BUSY_SECONDS = 30.0
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_ROWS_AT_ONCE = 4096
+"""Scored rows that are written together: one batch after the other, they would cost more than the replies."""
+
+_SELECT_REPLIES = "SELECT key, CAST(reply AS BLOB) FROM replies WHERE key IN ({})"  # version 1 of the file kept text
+_SELECT_ROWS = "SELECT key, status, method, scores FROM rows WHERE key IN ({}) AND version = ?"
 
 Result = TypeVar("Result")
 
 
 class ResponseCache:
-    """Raw replies by request key, in one SQLite file that only its owner can read.
+    """Raw replies, scored rows, claims, facts and the ledger of runs, in one SQLite file that only its owner can read.
+
+    Keys are digests of 32 bytes. `put`, `put_row`, `release` and `add_to_run` only collect; `flush` commits: from then
+    on an answer survives a killed process. Scored rows may wait longer, until many are written together or the cache is
+    closed, as a lost one is read again from its raw reply. Of two answers to one request, the first stays.
+
+    Threads and processes may share a folder, through one object or several. The file is opened when it is first needed
+    and again after `close`. A damaged file is set aside with a warning and a new one begun, also in the middle of a
+    run. A pickle holds the folder alone; a forked process begins with nothing of its parent's.
+
+    Every method that reads or commits raises `StorageError` when the folder cannot be used; what was collected stays.
 
     Args:
         folder: where the file lies; made when missing.
+        read_only: whether nothing on disk may change: what is put is forgotten, nothing can be claimed, and a missing
+            file is an empty one.
 
-    `put` collects, `flush` commits: from then on an answer survives a killed process. Threads and processes may share
-    a folder; of two answers to one request, the first stays. The file is opened when it is first needed and again after
-    `close`; a pickle holds the folder alone.
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, ResponseCache(folder) as cache:
+    ...     cache.put(bytes(32), b"an answer")
+    ...     cache.get_many([bytes(32), bytes(range(32))]) == {bytes(32): b"an answer"}
+    True
 
     """
 
-    def __init__(self, folder: str | PathLike[str]) -> None:
-        self.path = Path(folder) / _FILE
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        self._waiting: dict[str, str] = {}
+    def __init__(self, folder: str | PathLike[str], *, read_only: bool = False) -> None:
+        self.path = Path(folder) / FILE
+        self.read_only = read_only
+        self._begin()
+        _watch_forks()
+        _EVERY.add(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()  # held by who uses the file
+        self._taking = threading.Lock()  # held, for less than a microsecond, by who adds to what waits
+        self._file = CacheFile(self.path, read_only=self.read_only)
+        self._waiting = Waiting()
+        self._asker: claims.Asker | None = None
+        self._run: int | None = None
+        self._names: dict[int, tuple[str, str]] = {}
+
+    def begin_in_child(self) -> None:
+        """Leave everything to the parent of this process, which was forked from it."""
+        self._file.leave_to_parent()
+        if self._asker is not None:
+            self._asker.leave_to_parent()
+        self._begin()
 
     def __repr__(self) -> str:
-        return f"ResponseCache({str(self.path.parent)!r})"
+        return f"ResponseCache({str(self.path.parent)!r}{', read_only=True' if self.read_only else ''})"
 
-    def __reduce__(self) -> tuple[type[ResponseCache], tuple[Path]]:
-        return ResponseCache, (self.path.parent,)
+    def __reduce__(self) -> tuple[Callable[[Path], ResponseCache], tuple[Path]]:
+        return functools.partial(ResponseCache, read_only=self.read_only), (self.path.parent,)
 
     def __enter__(self) -> Self:
         return self
@@ -69,153 +95,221 @@ class ResponseCache:
 
     def __len__(self) -> int:
         """Number of answers on disk."""
+        return self._read(lambda db: int(db.execute("SELECT count(*) FROM replies").fetchone()[0]))
+
+    @property
+    def waiting(self) -> int:
+        """Number of answers that were put and are not yet committed."""
+        return len(self._waiting.replies)
+
+    def get_many(self, keys: Collection[bytes]) -> dict[bytes, bytes]:
+        """Raw replies of those keys that have one."""
         with self._lock:
-            return self._guarded(lambda db: int(db.execute("SELECT count(*) FROM replies").fetchone()[0]))
+            found = self._file.use(lambda db: _select_replies(db, keys))
+            waiting = self._waiting.replies
+            if waiting:
+                found = {key: waiting[key][0] for key in keys if key in waiting} | found
+        return found
 
-    def get_many(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Raw replies of those keys that have one.
+    def put(self, key: bytes, body: bytes) -> None:
+        """Take an answer, which settles our claim on it."""
+        if not self.read_only:
+            with self._taking:
+                self._waiting.replies.setdefault(key, (body, self._run))
+                self._waiting.released.add(key)
 
-        Raises:
-            StorageError: the folder cannot be used.
+    def forget(self, keys: Collection[bytes]) -> None:
+        """Remove answers at once, so that others can take their places: those that cannot be read."""
+        self._write(lambda db: db.executemany("DELETE FROM replies WHERE key = ?", [(key,) for key in keys]))
 
+    def rows(self, keys: Collection[bytes], version: int) -> dict[bytes, StoredRow]:
+        """Rows of those keys that were scored by this version of the reading."""
+        with self._lock:
+            found = self._file.use(lambda db: _select_rows(db, keys, version))
+            waiting = self._waiting.rows
+            if waiting:
+                found |= {key: waiting[key][1] for key in keys if key in waiting and waiting[key][0] == version}
+        return found
+
+    def put_row(self, key: bytes, version: int, row: StoredRow) -> None:
+        """Take a scored row; it replaces that of another version."""
+        if not self.read_only:
+            with self._taking:
+                self._waiting.rows[key] = (version, row)
+
+    def claim(self, keys: Collection[bytes]) -> set[bytes]:
+        """Those keys that nobody else alive holds: ours from now on, until `put`, `release` or `close`.
+
+        Somebody else is another object, in this process or another one. What a dead process has held is free, and is
+        counted once in its run's `lost`. Where the dead cannot be told from the living (Windows), all keys are given.
         """
+        if self.read_only:
+            return set()
+        if not claims.CAN_CLAIM:
+            return set(keys)
+        with self._lock:
+            free = self._file.write(lambda db: claims.claim(db, keys, self._living_asker(), self._run))
+            with self._taking:
+                self._waiting.released -= free
+        return free
+
+    def release(self, key: bytes) -> None:
+        """Take a claim that is given back at the next `flush`."""
+        if not self.read_only:
+            with self._taking:
+                self._waiting.released.add(key)
+
+    def fact(self, name: str) -> str | None:
+        """What is known by this name; None = nothing."""
+        found = self._read(lambda db: db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone())
+        return None if found is None else str(found[0])
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Keep a fact, at once."""
+        self._write(lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)))
+
+    def begin_run(self, provider: str, model: str) -> int:
+        """The number of a new run in the ledger; answers that are put and claims that are held belong to it."""
+
+        def begin(db: sqlite3.Connection) -> int:
+            number = begin_run(db, provider, model)
+            claims.settle(db, self.path, self._asker, number)
+            return number
+
+        with self._lock:
+            run = self._run = unwritten_run() if self.read_only else self._file.write(begin)
+            self._names[run] = (provider, model)
+        return run
+
+    def add_to_run(self, run: int, **counters: Unpack[Counters]) -> None:
+        """Count what a run of this object did since the last call; `flush` commits the sums."""
+        if not self.read_only:
+            with self._taking:
+                sums = self._waiting.sums.get(run)
+                if sums is None:
+                    sums = self._waiting.sums[run] = Sums(*self._names.get(run, ("", "")))
+                sums.add(counters)
+
+    def runs(self) -> list[RunTotals]:
+        """The ledger: every run, the oldest first."""
         with self._lock:
             self.flush()
-            rows = self._guarded(lambda db: list(_select(db, keys)))
-        return {key: json.loads(reply) for key, reply in rows}
-
-    def put(self, key: str, raw: Mapping[str, Any]) -> None:
-        """Take an answer; `flush` commits it."""
-        reply = json.dumps(raw)
-        with self._lock:
-            self._waiting[key] = reply
+            return self._file.use(read_runs)
 
     def flush(self) -> None:
-        """Commit what `put` has taken, in one transaction.
-
-        Raises:
-            StorageError: the folder cannot be used.
-
-        """
-        with self._lock:
-            if self._waiting:
-                rows = [(bytes.fromhex(key), reply, time.time()) for key, reply in self._waiting.items()]
-                self._guarded(lambda db: _insert(db, rows))
-                self._waiting.clear()
+        """Commit what was collected, in one transaction; scored rows when there are many of them."""
+        self._flush(rows_from=_ROWS_AT_ONCE)
 
     def close(self) -> None:
-        """Commit and let go of the file."""
+        """Commit everything, give back what is claimed, and let go of the file."""
         with self._lock:
+            asker = self._asker
             try:
-                self.flush()
+                self._flush(rows_from=1)
+                if asker is not None:
+                    self._file.write(lambda db: claims.release_all(db, asker))
             finally:
-                self._disconnect()
+                if asker is not None:
+                    asker.close()
+                self._asker = None
+                self._file.close()
 
-    def _guarded(self, use: Callable[[sqlite3.Connection], Result]) -> Result:
-        """What `use` returns; a corrupt file is set aside and a new one used, so that it costs answers but no run."""
-        for is_last in (False, True):
-            try:
-                if self._connection is None:
-                    self._connection = _opened(self.path)
-                return use(self._connection)
-            except sqlite3.DatabaseError as error:
-                self._disconnect()
-                if is_last or not _is_corrupt(error):
-                    raise StorageError(
-                        f"cannot use the cache {str(self.path)!r} ({error}): free space or name another cache_dir"
-                    ) from error
-                _set_aside(self.path)
-            except OSError as error:
-                raise StorageError(
-                    f"cannot use the cache {str(self.path)!r} ({error.strerror}): name another cache_dir"
-                ) from error
-        raise AssertionError  # the second round returns or raises
+    def stats(self) -> CacheStats:
+        """What the cache holds, and what every run did."""
+        self._write(lambda db: claims.settle(db, self.path, self._asker, self._run))
+        return self._whole(lambda db: cache_upkeep.stats(db, self.path))
 
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            with suppress(sqlite3.Error):  # a corrupt file may refuse even that
-                self._connection.close()
-            self._connection = None
+    def prune(self, *, older_than_seconds: float | None = None, max_bytes: int | None = None) -> Removed:
+        """Remove answers and rows: those above an age, then the oldest until the file is small enough."""
+        return self._whole(lambda db: cache_upkeep.prune(db, self.path, older_than_seconds, max_bytes))
 
+    def export(self, stream: IO[str]) -> int:
+        """Write every answer as a line of JSON with key (hexadecimal), received_at and reply; returns their number."""
+        n_lines, last = 0, 0
+        while page := self._whole(functools.partial(cache_upkeep.page_of_replies, after=last)):
+            stream.writelines(map(cache_upkeep.as_line, page))
+            n_lines, last = n_lines + len(page), page[-1].number
+        return n_lines
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """A connection to the file, made or checked first; readable by its owner alone, its journals too."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        _prepare(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    def verify(self, is_readable: Callable[[bytes], bool]) -> Verified:
+        """Which answers are not readable, and what is wrong with the file."""
+        return self._whole(lambda db: cache_upkeep.verify(db, is_readable))
 
+    def purge_text(self) -> Removed:
+        """Remove the raw replies, which may quote texts, for good; scored rows and the ledger stay.
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    _use_write_ahead_log(connection)
-    connection.execute("PRAGMA synchronous=NORMAL")  # a commit survives a killed process, if not a power cut
-    with _transaction(connection):
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > _SCHEMA_VERSION:
-            raise StorageError(
-                f"the cache {str(path)!r} was written by a newer textclassify (schema {version}, this one knows "
-                f"{_SCHEMA_VERSION}): upgrade, or name another cache_dir"
-            )
-        connection.execute(_SCHEMA)
-        connection.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
+        Raises:
+            StorageError: another process reads the file, whose journal may still hold what was removed.
 
+        """
+        return self._whole(lambda db: cache_upkeep.purge(db, self.path, ("replies",)))
 
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch the journal; SQLite does not wait for another process that does the same just now, so this does."""
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
+    def purge(self) -> Removed:
+        """Remove everything for good; raises as `purge_text` does."""
+        return self._whole(lambda db: cache_upkeep.purge(db, self.path, cache_upkeep.EVERYTHING))
 
+    def _read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        with self._lock:
+            return self._file.use(work)
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+    def _write(self, change: Callable[[sqlite3.Connection], object]) -> None:
+        if not self.read_only:
+            with self._lock:
+                self._file.write(change)
+
+    def _whole(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """What `work` returns about a file that lacks nothing which was collected."""
+        with self._lock:
+            self._flush(rows_from=1)
+            return self._file.use(work)
+
+    def _flush(self, *, rows_from: int) -> None:
+        """Commit what waits, the scored rows among it if there are at least so many."""
+        with self._lock:
+            with self._taking:
+                taken, self._waiting = self._waiting, Waiting()
+                if len(taken.rows) < rows_from:
+                    self._waiting.rows, taken.rows = taken.rows, {}
+            if taken:
+                try:
+                    self._file.write(lambda db: taken.write(db, self._asker))
+                except BaseException:
+                    with self._taking:
+                        taken.add(self._waiting)
+                        self._waiting = taken
+                    raise
+
+    def _living_asker(self) -> claims.Asker:
+        """Who asks in this object's name; somebody new after the folder was emptied."""
+        if self._asker is None or not self._asker.has_file():
+            self._asker = claims.Asker(self.path)
+        return self._asker
 
 
-def _select(connection: sqlite3.Connection, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for start in range(0, len(keys), _KEYS_PER_QUERY):
-        some = [bytes.fromhex(key) for key in keys[start : start + _KEYS_PER_QUERY]]
-        marks = ",".join("?" * len(some))
-        query = f"SELECT key, reply FROM replies WHERE key IN ({marks})"  # noqa: S608 - nothing but question marks
-        for key, reply in connection.execute(query, some):
-            yield key.hex(), reply
+_EVERY: weakref.WeakSet[ResponseCache] = weakref.WeakSet()
 
 
-def _insert(connection: sqlite3.Connection, rows: Sequence[tuple[bytes, str, float]]) -> None:
-    with _transaction(connection):
-        connection.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)
+@functools.cache
+def _watch_forks() -> None:
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_begin_in_child)
 
 
-def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+def _begin_in_child() -> None:
+    for cache in _EVERY:
+        cache.begin_in_child()
 
 
-def _set_aside(path: Path) -> None:
-    """Rename a file that SQLite cannot read, journals included, and say so."""
-    aside = path.with_name(f"{path.name}.corrupt-{time.time_ns()}")
-    for suffix in ("", "-wal", "-shm"):
-        with suppress(FileNotFoundError):  # another process was faster
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    warnings.warn(
-        f"the cache {str(path)!r} is corrupt; it was set aside as {aside.name!r} and a new one begun", stacklevel=2
-    )
+def _select_replies(db: sqlite3.Connection, keys: Collection[bytes]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for query, some in in_chunks(_SELECT_REPLIES, keys):
+        found.update(db.execute(query, some).fetchall())
+    return found
+
+
+def _select_rows(db: sqlite3.Connection, keys: Collection[bytes], version: int) -> dict[bytes, StoredRow]:
+    found: dict[bytes, StoredRow] = {}
+    for query, some in in_chunks(_SELECT_ROWS, keys):
+        rows = db.execute(query, (*some, version)).fetchall()
+        found |= {key: StoredRow(status, method, values) for key, status, method, values in rows}
+    return found

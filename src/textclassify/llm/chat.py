@@ -6,13 +6,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Protocol, Self, runtime_checkable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import orjson
 
 from textclassify.core.scales import Status
 from textclassify.errors import ConfigError, TextClassifyError
 
 _FILTER_REASONS = frozenset({"content_filter", "content_filtered", "safety", "prohibited_content", "blocklist"})
+_NO_DEFAULTS: Mapping[str, Any] = {}
+_SHAPES_REMEMBERED = 1024
 
 
 class ChatFailure(TextClassifyError):  # noqa: N818 - not an error of the run
@@ -65,15 +70,55 @@ class ChatRequest:
     sample_index: int = 0
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
-    def key(self, provider: str, base_url: str = "") -> str:
-        """Sha256 (64 hex digits) of the canonical JSON of this request and of where it goes: the cache's key."""
-        shape = {name: getattr(self, name) for name in _SHAPING_FIELDS}
-        shape |= {"provider": provider, "base_url": base_url}
-        shape["messages"] = [(message.role, message.content) for message in self.messages]
-        return hashlib.sha256(json.dumps(shape, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    def key(self, provider: str, base_url: str = "", defaults: Mapping[str, Any] = _NO_DEFAULTS) -> bytes:
+        """Sha256 (32 bytes) of this request and of where it goes: the cache's key.
+
+        Args:
+            provider: who is asked.
+            base_url: where.
+            defaults: parameters that are sent along where `extra` does not hold them.
+
+        """
+        digest = _digest_of_shape(
+            provider,
+            base_url,
+            _as_json(defaults) if defaults else b"{}",
+            self.model,
+            self.temperature,
+            self.max_tokens,
+            self.top_logprobs,
+            b"null" if self.response_schema is None else _as_json(self.response_schema),
+            self.seed,
+            self.sample_index,
+            _as_json(self.extra) if self.extra else b"{}",
+        ).copy()
+        turns = [f"{len(each.role)} {len(each.content)} {each.role}{each.content}" for each in self.messages]
+        digest.update("".join(turns).encode("utf-8", "surrogatepass"))  # the lengths tell where each part ends
+        return digest.digest()
 
 
-_SHAPING_FIELDS = tuple(each.name for each in fields(ChatRequest))
+@lru_cache(_SHAPES_REMEMBERED)
+def _digest_of_shape(*shape: Any) -> hashlib._Hash:
+    """The digest so far of everything but the messages, which few requests of a run have of their own."""
+    provider, base_url, defaults, model, *numbers = shape
+    extra = {**json.loads(defaults), **json.loads(numbers.pop())}
+    schema = json.loads(numbers.pop(3))
+    whole = [provider, base_url, model, *map(_canonical, numbers), schema, extra]
+    written = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(written.encode("utf-8", "surrogatepass") + b"\n")
+
+
+def _canonical(number: float | None) -> float | None:
+    """The number in one spelling, so that 0 and 0.0 are one request in every process."""
+    return int(number) if number is not None and number == number // 1 else number
+
+
+def _as_json(value: Mapping[str, Any]) -> bytes:
+    """The value as JSON; keys stand in the order in which it holds them."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # a lone surrogate, a key that is no string, a mapping that is no dict
+        return json.dumps(dict(value), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +130,7 @@ class Usage:
     cached_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLogprob:
+class TokenLogprob(NamedTuple):
     """One token of an answer, its natural log-probability, and its likeliest alternatives (itself among them)."""
 
     token: str
@@ -96,10 +140,16 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """What a model answered; `raw` is the answer as it came, in the shape of an OpenAI chat completion.
+    """What a model answered; made of a body by `completions.read_reply`.
 
-    >>> ChatReply.from_raw({"choices": [{"message": {"content": "sports"}, "finish_reason": "stop"}]}).content
-    'sports'
+    Args:
+        content: the answer itself.
+        finish_reason: why it ends there, in the words of OpenAI's protocol.
+        refusal: what the model says instead of an answer.
+        logprobs: the answer's tokens, where they were asked for and given.
+        usage: the tokens that were counted.
+        body: the reply as it came over the wire, which the cache keeps; empty when it was made by hand.
+        cached: whether it was kept from an earlier run.
 
     """
 
@@ -108,7 +158,7 @@ class ChatReply:
     refusal: str | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     usage: Usage = Usage()
-    raw: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
+    body: bytes = field(default=b"", compare=False, repr=False)
     cached: bool = False
 
     @property
@@ -124,50 +174,6 @@ class ChatReply:
     def cut_off(self) -> bool:
         """Whether the answer ended because `max_tokens` was reached."""
         return self.finish_reason == "length"
-
-    @classmethod
-    def from_raw(cls, raw: Any, *, cached: bool = False) -> Self:
-        """The reply that a chat completion holds.
-
-        Raises:
-            ValueError: `raw` is not a chat completion.
-
-        """
-        try:
-            choice = raw["choices"][0]
-            message = choice["message"]
-            content, refusal = message.get("content"), message.get("refusal")
-        except (KeyError, IndexError, TypeError, AttributeError):
-            raise ValueError("not a chat completion: it has no choices[0].message") from None
-        return cls(
-            content=_as_text(content),
-            finish_reason=str(choice.get("finish_reason") or "stop"),
-            refusal=str(refusal) if refusal else None,
-            logprobs=_read_logprobs(choice.get("logprobs")),
-            usage=_read_usage(raw.get("usage")),
-            raw=raw,
-            cached=cached,
-        )
-
-    def to_raw(self) -> Mapping[str, Any]:
-        """`raw`, or for a reply made by hand, the chat completion that `from_raw` reads back as this reply."""
-        if self.raw:
-            return self.raw
-        tokens = [
-            {
-                "token": each.token,
-                "logprob": each.logprob,
-                "top_logprobs": [{"token": token, "logprob": logprob} for token, logprob in each.alternatives],
-            }
-            for each in self.logprobs
-        ]
-        choice = {
-            "message": {"role": "assistant", "content": self.content, "refusal": self.refusal},
-            "finish_reason": self.finish_reason,
-            "logprobs": {"content": tokens},
-        }
-        usage = asdict(self.usage) | {"prompt_tokens_details": {"cached_tokens": self.usage.cached_tokens}}
-        return {"choices": [choice], "usage": usage}
 
 
 @runtime_checkable
@@ -197,8 +203,26 @@ class ConnectedChat(Chat, Protocol):
         """The same model with open connections, in the running event loop."""
         ...
 
-    def key(self, request: ChatRequest) -> str:
-        """The cache's key of a request."""
+    def key(self, request: ChatRequest) -> bytes:
+        """The cache's key of a request, 32 bytes."""
+        ...
+
+
+@runtime_checkable
+class PacedChat(Chat, Protocol):
+    """An open `Chat` that paces its requests: each is admitted before it is completed."""
+
+    @property
+    def tries(self) -> int:
+        """How many HTTP requests were sent since it was opened."""
+        ...
+
+    def try_admit(self, request: ChatRequest) -> bool:
+        """Take a slot for a request if one is free now."""
+        ...
+
+    async def admit(self, request: ChatRequest) -> None:
+        """Wait for a slot and take it."""
         ...
 
 
@@ -220,35 +244,3 @@ class AbsentChat:
             f"no file and no pickle holds the chat {self.name!r}, and the cache has no reply of {request.model!r} to "
             "this text: pass the chat again, classifier.set_params(chat=...)"
         )
-
-
-def _as_text(content: Any) -> str:
-    """The text of a message, which is a string, nothing, or a list of parts."""
-    if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
-
-
-def _read_logprobs(given: Any) -> tuple[TokenLogprob, ...]:
-    """The tokens' log-probabilities; none where the server sent them in another shape."""
-    try:
-        return tuple(
-            TokenLogprob(
-                str(token["token"]),
-                float(token["logprob"]),
-                tuple((str(other["token"]), float(other["logprob"])) for other in token.get("top_logprobs") or ()),
-            )
-            for token in (given or {}).get("content") or ()
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return ()
-
-
-def _read_usage(given: Any) -> Usage:
-    """The tokens that were counted; 0 where the server does not say."""
-    if not isinstance(given, dict):
-        return Usage()
-    details = given.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else given.get("prompt_cache_hit_tokens")
-    counts = (given.get("prompt_tokens"), given.get("completion_tokens"), cached)
-    return Usage(*(count if isinstance(count, int) and count > 0 else 0 for count in counts))

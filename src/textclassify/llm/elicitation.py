@@ -1,7 +1,7 @@
 """Reading replies: which label or labels an answer names, or None when it does not say so clearly.
 
-Every function takes the label codes that the prompt gave out and the label names, both in schema order, and answers in
-positions of that order. Nothing is ever guessed: an answer that names two labels, or a label and a negation, is None.
+Answers are positions in the order of the label codes that the prompt gave out, which is the order of the schema.
+Nothing is ever guessed: an answer that names two labels, or a label and a negation, is None.
 """
 
 from __future__ import annotations
@@ -36,13 +36,7 @@ def parse_label(content: str, codes: Sequence[str], names: Sequence[str], *, cut
     1
 
     """
-    answer = visible(content)
-    reader = label_reader(tuple(codes), tuple(names))
-    found = reader.labels_in(answer)
-    if len(found) != 1:
-        return None
-    label = found.pop()
-    return None if cut_off and reader.may_go_on(answer, label) else label
+    return named_label(content, label_reader(tuple(codes), tuple(names)), cut_off=cut_off)
 
 
 def parse_labels(content: str, codes: Sequence[str], names: Sequence[str]) -> tuple[int, ...] | None:
@@ -54,8 +48,29 @@ def parse_labels(content: str, codes: Sequence[str], names: Sequence[str]) -> tu
     ((0, 1), ())
 
     """
+    return named_labels(content, label_reader(tuple(codes), tuple(names)))
+
+
+def named_label(content: str, reader: LabelReader, *, cut_off: bool = False) -> int | None:
+    """As `parse_label`, with the tables of the labels at hand."""
+    if not cut_off:
+        as_written = reader.written.get(content)
+        if as_written is not None:
+            return as_written
     answer = visible(content)
-    reader = label_reader(tuple(codes), tuple(names))
+    found = reader.labels_in(answer)
+    if len(found) != 1:
+        return None
+    label = found.pop()
+    return None if cut_off and reader.may_go_on(answer, label) else label
+
+
+def named_labels(content: str, reader: LabelReader) -> tuple[int, ...] | None:
+    """As `parse_labels`, with the tables of the labels at hand."""
+    as_written = reader.written.get(content)
+    if as_written is not None:
+        return (as_written,)
+    answer = visible(content)
     items = _listed_items(answer, reader) if answer else None
     if items is None:
         return None

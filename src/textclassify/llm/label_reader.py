@@ -14,6 +14,9 @@ from typing import Any
 EDGES = " \t\r\n\"'`*_.,;:!?()[]{}<>#-\u2013\u2014\u201c\u201d\u2018\u2019\u00ab\u00bb\u201e"
 """What may stand around a label without changing it."""
 
+NO_LABEL_WORDS = ("none", "no label", "no labels", "none of these", "none of the above")
+"""Answers that mean that no label applies."""
+
 _LONGEST_READ = 4_000  # characters; a longer answer is no label, and searching it costs time
 _TELLING_KEYS = ("label", "labels", "answer", "answers", "category", "categories", "class", "classes", "code", "codes")
 _NEGATION = re.compile(
@@ -26,7 +29,7 @@ _FENCE = re.compile(r"^```\w*\s*|\s*```$")
 
 
 class LabelReader:
-    """Tables that find the labels of one schema, by position in it.
+    """Tables that find the labels of one schema, by position in it; `written` holds codes and names as they are.
 
     Args:
         codes: what the prompt calls the labels.
@@ -37,26 +40,32 @@ class LabelReader:
     def __init__(self, codes: Sequence[str], names: Sequence[str]) -> None:
         if len(codes) != len(names):
             raise ValueError(f"{len(codes)} label codes for {len(names)} label names")
-        by_code = _unique(map(_fold, codes))
-        by_name = _unique(map(_fold, names))
+        by_code = _unique(map(folded, codes))
+        by_name = _unique(map(folded, names))
         # The prompt asked for codes: where a code is also the name of another label, it is the code.
-        self._written = _unique(name.strip() for name in names) | _unique(codes)
+        self.written = _unique(name.strip() for name in names) | _unique(codes)
         self._folded = by_name | by_code
         self._wordy = {name: i for name, i in by_name.items() if sum(map(str.isalpha, name)) > 1}
         self._wordy_pattern = re.compile(rf"(?<!\w)(?:{_any_of(self._wordy)})(?!\w)")
         short = {name: i for name, i in by_name.items() if name not in self._wordy}
         self._terse = short | by_code
         self._terse_pattern = _terse_pattern(_any_of({*codes, *(names[i] for i in short.values())} - {""}))
-        self._forms = [(_fold(code), _fold(name)) for code, name in zip(codes, names, strict=True)]
+        self._forms = [(folded(code), folded(name)) for code, name in zip(codes, names, strict=True)]
+        # Punctuation and letters written as several characters may make an item longer than what it names.
+        self._longest_item = 200 + 4 * max((len(code) + len(name) for code, name in self._forms), default=0)
+        self._spellings = [(name.lower(), code.lower()) for code, name in zip(codes, names, strict=True)]
 
     def exactly(self, item: Any) -> int | None:
         """The label that a whole item names: its code, its name, or both as in `B) sports`."""
         if isinstance(item, bool) or not isinstance(item, str | int):
             return None
-        text = unicodedata.normalize("NFKC", str(item)).strip()
-        if text in self._written:
-            return self._written[text]
-        found = self._folded.get(_fold(text))
+        text = str(item)
+        if len(text) > self._longest_item:
+            return None
+        text = unicodedata.normalize("NFKC", text).strip()
+        if text in self.written:
+            return self.written[text]
+        found = self._folded.get(folded(text))
         return self._coded_name(text) if found is None else found
 
     def labels_in(self, answer: str) -> set[int]:
@@ -71,14 +80,26 @@ class LabelReader:
 
     def may_go_on(self, answer: str, label: int) -> bool:
         """Whether an answer that names `label` ends where the name of another label would go on."""
-        folded = _fold(answer)
-        ends = [form for form in self._forms[label] if folded.endswith(form)]
+        whole = folded(answer)
+        ends = [form for form in self._forms[label] if whole.endswith(form)]
         return any(form != end and form.startswith(end) for end in ends for form in chain.from_iterable(self._forms))
+
+    def place(self, answer: str, label: int) -> int | None:
+        """Where in an answer the label that it names begins; None when it is spelled in a way of its own."""
+        for match in self._terse_pattern.finditer(answer):
+            code = match.lastindex or 0
+            if self._terse.get(folded(match[code])) == label:
+                return match.start(code)
+        lowered = answer.lower()
+        text = lowered if len(lowered) == len(answer) else answer  # positions must stay what they are
+        name, code_written = self._spellings[label]
+        found = (place_of(form, text) for form in (name, code_written, *name.split()[:1]))
+        return next((at for at in found if at is not None), None)
 
     def _coded_name(self, text: str) -> int | None:
         """The label of a line like `B) sports`, as the prompt listed it: code and name must agree."""
         parts = re.split(r"[)\].:=-]+", text, maxsplit=1)
-        found = {self._folded.get(_fold(part)) for part in parts}
+        found = {self._folded.get(folded(part)) for part in parts}
         return found.pop() if len(parts) == 2 and len(found) == 1 else None
 
     def _in_json(self, value: list[Any] | dict[str, Any]) -> set[int]:
@@ -96,11 +117,11 @@ class LabelReader:
         return self._in_prose(item) if isinstance(item, str) else set()
 
     def _in_prose(self, answer: str) -> set[int]:
-        text = f" {_fold(answer)} "
+        text = f" {folded(answer)} "
         if _NEGATION.search(self._wordy_pattern.sub(" ", text)):
             return set()
         codes = (next(filter(None, match.groups())) for match in self._terse_pattern.finditer(answer))
-        terse = {self._terse[_fold(code)] for code in codes if _fold(code) in self._terse}
+        terse = {self._terse[folded(code)] for code in codes if folded(code) in self._terse}
         return terse | {self._wordy[match[0]] for match in self._wordy_pattern.finditer(text)}
 
 
@@ -110,11 +131,11 @@ def label_reader(codes: tuple[str, ...], names: tuple[str, ...]) -> LabelReader:
     return LabelReader(codes, names)
 
 
-def visible(answer: str) -> str:
-    """An answer without thinking aloud and code fences; empty when it is too long to name a label."""
+def visible(answer: str, *, longest: int = _LONGEST_READ) -> str:
+    """An answer without thinking aloud and code fences; empty when it is longer than what anybody would ask for."""
     if "<think" in answer[:100].lower():
         answer = _THINKING.sub("", answer[: 100 * _LONGEST_READ])
-    return _FENCE.sub("", answer.strip()).strip() if len(answer) <= _LONGEST_READ else ""
+    return _FENCE.sub("", answer.strip()).strip() if len(answer) <= longest else ""
 
 
 def json_in(answer: str) -> tuple[Any, str]:
@@ -122,7 +143,7 @@ def json_in(answer: str) -> tuple[Any, str]:
     opening = [at for at in (answer.find("{"), answer.find("[")) if at >= 0]
     start, end = min(opening, default=0), max(answer.rfind("}"), answer.rfind("]")) + 1
     try:
-        return json.loads(answer[start:end], object_pairs_hook=_without_repeats), f"{answer[:start]} {answer[end:]}"
+        return json.loads(answer[start:end], object_pairs_hook=without_repeats), f"{answer[:start]} {answer[end:]}"
     except (ValueError, RecursionError):
         return None, answer
 
@@ -145,8 +166,35 @@ def without_cue(answer: str) -> str:
 
 def says_none(item: Any) -> bool:
     """Whether an item of a multi-label answer means that no label applies."""
-    nothing = {"none", "no label", "no labels", "none of these", "none of the above"}
-    return item is None or (isinstance(item, str) and _fold(item) in nothing)
+    return item is None or (isinstance(item, str) and folded(item) in NO_LABEL_WORDS)
+
+
+def place_of(form: str, text: str) -> int | None:
+    """Where a form first stands in a text with nothing else of a word around it."""
+    at = text.find(form) if form else -1
+    while at >= 0:
+        if not (at and text[at - 1].isalnum()) and not text[at + len(form) : at + len(form) + 1].isalnum():
+            return at
+        at = text.find(form, at + 1)
+    return None
+
+
+def collapsed(text: str) -> str:
+    """Text with no case and one kind of space, hyphen and underscore."""
+    return re.sub(r"[\s_\-]+", " ", unicodedata.normalize("NFKC", text).casefold())
+
+
+def folded(text: str) -> str:
+    """Text as it compares: no case, one kind of space, hyphen and underscore, no punctuation around it."""
+    return collapsed(text).strip(EDGES)
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; one that names a key twice contradicts itself."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is named twice")
+    return found
 
 
 def _terse_pattern(texts: str) -> re.Pattern[str]:
@@ -161,12 +209,6 @@ def _terse_pattern(texts: str) -> re.Pattern[str]:
     )
 
 
-def _fold(text: str) -> str:
-    """Text as it compares: no case, one kind of space, hyphen and underscore, no punctuation around it."""
-    text = unicodedata.normalize("NFKC", text).casefold()
-    return re.sub(r"[\s_\-]+", " ", text).strip(EDGES)
-
-
 def _unique(texts: Iterable[str]) -> dict[str, int]:
     """Text -> its position, without empty texts and those that several positions share."""
     listed = list(texts)
@@ -177,11 +219,3 @@ def _unique(texts: Iterable[str]) -> dict[str, int]:
 def _any_of(texts: Iterable[str]) -> str:
     """A pattern of alternatives, longest first; of none, one that never matches."""
     return "|".join(map(re.escape, sorted(texts, key=len, reverse=True))) or r"(?!)"
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; one that names a key twice contradicts itself."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is named twice")
-    return found

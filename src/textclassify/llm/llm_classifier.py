@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
-import copy
-import logging
+import itertools
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
+from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier
-from textclassify.core.labels import LabelSchema
 from textclassify.core.result import ClassificationResult, decide
-from textclassify.core.scales import IN_SAMPLE, NEVER_TRAINED, Scale, Status
+from textclassify.core.scales import IN_SAMPLE, NEVER_TRAINED
 from textclassify.core.scores import Scores
 from textclassify.core.storage import cache_folder
-from textclassify.core.texts import hash_texts
+from textclassify.core.texts import blank_rows, hash_texts
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError
-from textclassify.llm.asking import Answers, Elicitation, HardLabels, Likelihoods
 from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import AbsentChat, Chat
+from textclassify.llm.chat_sharing import SharesChat, absent
+from textclassify.llm.demonstrations import Demonstration, NearestExamples, drawn_examples
+from textclassify.llm.estimates import Estimate
+from textclassify.llm.event_loops import run_coroutine
 from textclassify.llm.keys import Secret, checked_variable
-from textclassify.llm.prompts import Demonstration, prior_texts
+from textclassify.llm.likelihoods import Answers
+from textclassify.llm.limits import Redaction, limited, run_budget
+from textclassify.llm.limits import current as current_limits
+from textclassify.llm.local_model import LocalModel
+from textclassify.llm.prices import price_of
 from textclassify.llm.providers import find_provider, resolve_endpoint
-
-logger = logging.getLogger(__name__)
+from textclassify.llm.remote import RemoteModel, RemoteSettings
+from textclassify.llm.streams import StreamedRow, streamed
+from textclassify.llm.templates import Template, load_template
+from textclassify.statistics.folds import stratified_sample
 
 LOCAL = "local"
 """The provider that runs a model in this process."""
-PRIOR_ROWS = 200
-"""Unlabelled texts from which a model's prior is learned in `fit` (batch calibration, Zhou et al. 2024)."""
+LARGEST_POOL = 1000
+"""Training rows that the nearest examples are chosen from, and never more than half of them: they count as seen."""
+_STREAM_PIECE = 1000
+_NEVER_STORED = ("api_key", "chat", "cache_dir", "redact", "template", "max_cost", "cache_only", "offline")
+_REMOTE_OPTIONS = ("n_samples", "texts_per_request", "concurrency", "temperature", "max_completion_tokens")
 
 
-class LLMClassifier(TextClassifier):
+class LLMClassifier(SharesChat, TextClassifier):
     """Asks a language model which label fits, zero-shot or with examples; predicts unfitted with `labels=`.
 
     With `provider="local"` each label's likelihood is computed exactly in this process, and the model's preference for
     some labels whatever the text is taken out: by its mean scores of made-up texts, or, after `fit`, by its mean scores
-    of unlabelled training texts, which are then frozen. Any other provider is asked over its API, and the label that it
-    names is one vote.
+    of unlabelled training texts, which are then frozen. Any other provider is asked over its API; every answer is kept
+    in the cache before it is handed on, so that none is paid for twice.
 
     Args:
         labels: the label schema; descriptions go into the prompt.
@@ -53,16 +65,35 @@ class LLMClassifier(TextClassifier):
         api_key_env: the environment variable that holds the key.
         chat: an object with the `Chat` protocol, asked instead of a provider. Copies and clones share it; it is never
             saved, so that a loaded or unpickled classifier knows the cached replies and needs it anew for others.
+        method: how a remote model's scores are obtained. "logprobs": from the log-probabilities of the label codes;
+            "votes": from the labels that `n_samples` replies name; "verbal": from the scores that it writes down for
+            each label; "hard": from the one label that it names; "auto": logprobs where the first reply brings usable
+            ones, else hard.
+        n_samples: replies per text with "votes".
+        texts_per_request: texts that one request asks about, with "hard" and "votes"; what comes back wrong is asked
+            again one by one. A text's answer may then depend on its neighbours.
+        examples_per_label: examples from `fit` shown in every prompt; those texts count as seen.
+        nearest_examples: examples shown with a text, those of a pool from `fit` that are most similar to it; the pool
+            counts as seen.
+        template: file of a prompt of your own; see `llm.templates`.
+        redact: returns a text as it may leave the process; never saved.
         cache_dir: folder of the response cache; None = in the user's cache folder.
+        cache_only: answer from the cache alone; other rows come back NOT_CALLED. No key is needed.
+        offline: allow addresses of this machine only, as TEXTCLASSIFY_OFFLINE=1 does.
+        max_cost: US dollars that one call may cost at most; see `BudgetError`.
         concurrency: most requests in flight.
-        examples_per_label: examples from `fit` shown in the prompt; those texts count as seen.
-        temperature: of a remote model's sampling.
+        requests_per_minute: limit that is kept from the start; None = what the server says.
+        tokens_per_minute: as `requests_per_minute`.
+        timeout: seconds for one request.
+        max_retries: of one request, when the server fails.
+        temperature: of a remote model's sampling; 0 with "votes" stands for 0.7.
         max_completion_tokens: longest reply of a remote model.
         multi_label: overrides what the schema says.
         random_state: which examples are shown.
 
-    Learned: `demonstrations_`, `prior_` (K,) log-scores taken out of a local model's; with each prediction
-    `truncated_share_`, the share of its texts that a local model was shown without their end.
+    Learned: `demonstrations_`; `pool_`, of the nearest examples; `prior_` (K,) log-scores taken out of a local model's;
+    `method_`, what "auto" came to; with each prediction `truncated_share_`, the share of its texts that a local model
+    was shown without their end.
 
     """
 
@@ -80,9 +111,22 @@ class LLMClassifier(TextClassifier):
         api_key: str | None = None,
         api_key_env: str | None = None,
         chat: Chat | None = None,
-        cache_dir: str | Path | None = None,
-        concurrency: int = 64,
+        method: str = "auto",
+        n_samples: int = 5,
+        texts_per_request: int = 1,
         examples_per_label: int = 0,
+        nearest_examples: int = 0,
+        template: str | Path | None = None,
+        redact: Redaction | None = None,
+        cache_dir: str | Path | None = None,
+        cache_only: bool = False,
+        offline: bool = False,
+        max_cost: float | None = None,
+        concurrency: int = 64,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        timeout: float = 60.0,
+        max_retries: int = 8,
         temperature: float = 0.0,
         max_completion_tokens: int = 150,
         multi_label: bool | None = None,
@@ -95,9 +139,22 @@ class LLMClassifier(TextClassifier):
         self.api_key = api_key
         self.api_key_env = api_key_env
         self.chat = chat
-        self.cache_dir = cache_dir
-        self.concurrency = concurrency
+        self.method = method
+        self.n_samples = n_samples
+        self.texts_per_request = texts_per_request
         self.examples_per_label = examples_per_label
+        self.nearest_examples = nearest_examples
+        self.template = template
+        self.redact = redact
+        self.cache_dir = cache_dir
+        self.cache_only = cache_only
+        self.offline = offline
+        self.max_cost = max_cost
+        self.concurrency = concurrency
+        self.requests_per_minute = requests_per_minute
+        self.tokens_per_minute = tokens_per_minute
+        self.timeout = timeout
+        self.max_retries = max_retries
         self.temperature = temperature
         self.max_completion_tokens = max_completion_tokens
         self.multi_label = multi_label
@@ -127,86 +184,244 @@ class LLMClassifier(TextClassifier):
 
     def _fit(self, data: TrainingData) -> None:
         rng = np.random.default_rng(self.random_state)
-        self.demonstrations_ = _drawn_examples(data, self.examples_per_label, rng)
+        self.demonstrations_ = drawn_examples(data, self.examples_per_label, rng)
+        self.pool_ = None
+        if self.nearest_examples:
+            size = min(LARGEST_POOL, max(1, len(data) // 2))
+            pool = stratified_sample(data.gold, size, data.clusters, random_state=self.random_state)
+            self.pool_ = NearestExamples(self.nearest_examples).fit(data.take(pool))
         self.prior_: NDArray[np.float64] | None = None
         if self._runs_here:
             shown = {example.text for example in self.demonstrations_}
-            texts = [data.texts[row] for row in rng.permutation(len(data)) if data.texts[row] not in shown][:PRIOR_ROWS]
-            self._learn_prior(texts if len(texts) >= 2 * len(data.schema) else prior_texts(data.schema))
+            texts = [data.texts[row] for row in rng.permutation(len(data)) if data.texts[row] not in shown]
+            self._keep_prior(self._local().learned_prior(texts))
 
     def _score(self, texts: list[str]) -> Scores:
+        if self._runs_here:
+            local = self._local()
+            return self._scores(texts, local.score(texts, self._known_prior(local)))
+        return run_coroutine(self._ascore(texts))
+
+    async def _ascore(self, texts: list[str]) -> Scores:
+        if self._runs_here:
+            return await super()._ascore(texts)
+        with self._remote() as remote:
+            answers = await remote.score(texts)
+            self._learn_method(remote)
+        return self._scores(texts, answers)
+
+    async def astream(self, texts: Iterable[str]) -> AsyncIterator[StreamedRow]:
+        """Yield each text's answer as soon as it is there and kept, in the order of arrival; see `StreamedRow.row`.
+
+        Args:
+            texts: any number of texts; read as they are needed, so that a generator of millions of them works.
+
+        """
         schema = self._require_schema()
-        answers = self._ask(texts)
+        if self._runs_here:
+            async for row in self._stream_here(texts):
+                yield row
+            return
+        with self._remote() as remote:
+            async for scored in remote.stream(texts):
+                self._learn_method(remote)
+                scores = Scores.build(
+                    scored.values,
+                    schema.names,
+                    scored.scale,
+                    source=self._name,
+                    multi_label=schema.multi_label,
+                    method=scored.method,
+                    status=scored.status,
+                    cost=scored.cost,
+                )
+                for row in streamed(scores, scored.rows):
+                    yield row
+
+    async def _stream_here(self, texts: Iterable[str]) -> AsyncIterator[StreamedRow]:
+        numbered = iter(texts)
+        start = 0
+        while piece := list(itertools.islice(numbered, _STREAM_PIECE)):
+            scores = await self.apredict_scores(piece)
+            for row in streamed(scores, np.arange(start, start + len(piece))):
+                yield row
+            start += len(piece)
+
+    def estimate(self, texts: Any) -> Estimate:
+        """Return what labelling texts would ask and cost, without asking anything; a local model costs nothing.
+
+        Args:
+            texts: n texts.
+
+        """
+        rows = dataset.texts_of(texts)
+        wanted = [text for text, empty in zip(rows, blank_rows(rows), strict=True) if not empty]
+        if self._runs_here:
+            return Estimate.free(provider=LOCAL, model=self.model_used, rows=len(rows), blank=len(rows) - len(wanted))
+        with self._remote(sends=False) as remote:
+            return remote.estimate(wanted, n_rows=len(rows))
+
+    def preview(self, text: str) -> str:
+        """Return the conversation in which a model is asked about a text, as a person reads it."""
+        if self._runs_here:
+            return self._local().preview(text)
+        with self._remote(sends=False) as remote:
+            return remote.preview(text)
+
+    def _scores(self, texts: list[str], answers: Answers) -> Scores:
+        schema = self._require_schema()
         self.truncated_share_ = float(answers.truncated.mean()) if texts else 0.0
-        values = answers.values
-        if answers.scale is not Scale.VOTE_SHARE:
-            values = _comparable(values, schema) - self._known_prior()
-            if answers.scale is Scale.LOG_LIKELIHOOD and len(values):
-                values = np.asarray(log_softmax(values, axis=1))
-        scale = Scale.LOG_PROBABILITY if answers.scale is Scale.LOG_LIKELIHOOD else answers.scale
         seen = np.isin(hash_texts(texts), self.seen_row_ids)
         return Scores.build(
-            values,
+            answers.values,
             schema.names,
-            scale,
-            source=f"{self.provider}:{self.model or 'default'}"
-            if self.chat is None
-            else f"{self.chat.name}:{self.chat.model}",
+            answers.scale,
+            source=self._name,
             multi_label=schema.multi_label,
             method=answers.method,
             status=answers.status,
             fold=np.where(seen, IN_SAMPLE, NEVER_TRAINED),
-            cost=np.where(answers.status == Status.OK, 0.0 if self._runs_here else np.nan, 0.0),
+            cost=answers.cost,
         )
 
     def _decide(self, scores: Scores) -> ClassificationResult:
         return decide(scores, metadata={"truncated_share": self.truncated_share_})
 
-    def _known_prior(self) -> NDArray[np.float64]:
-        prior = self._current_prior()
-        return self._learn_prior(prior_texts(self._require_schema())) if prior is None else prior
+    def _known_prior(self, local: LocalModel) -> NDArray[np.float64]:
+        """Return the prior that was learned; one of made-up texts where that is another model's or of other labels."""
+        known = getattr(self, "prior_", None)
+        return self._keep_prior(local.learned_prior(())) if known is None or self._prior_of != self._asked() else known
 
-    def _current_prior(self) -> NDArray[np.float64] | None:
-        """Return the prior, unless it is another model's or of other labels."""
-        return self.prior_ if getattr(self, "prior_", None) is not None and self._prior_of == self._asked() else None
-
-    def _learn_prior(self, texts: list[str]) -> NDArray[np.float64]:
-        """Keep and return the mean log-score of each label over texts, (K,)."""
-        prior = np.asarray(np.nanmean(_comparable(self._ask(texts).values, self._require_schema()), axis=0))
+    def _keep_prior(self, prior: NDArray[np.float64]) -> NDArray[np.float64]:
         self.prior_, self._prior_of = prior, self._asked()
         return prior
 
     def _asked(self) -> tuple[Any, ...]:
-        """Return what a prior belongs to."""
+        """Return what a prior, or a way of asking, belongs to."""
         return self._require_schema(), self.provider, self.model
 
-    def _ask(self, texts: list[str]) -> Answers:
-        with ResponseCache(self.cache_dir or cache_folder() / "replies") as cache:
-            return self._elicitation(cache).ask(texts, self._require_schema(), self._demonstrations)
+    def _local(self) -> LocalModel:
+        if self.api_key or self.base_url:
+            raise ConfigError("provider='local' runs in this process; name a provider to use base_url or api_key")
+        if self.method != "auto":
+            raise ConfigError(
+                f"provider='local' gives exact likelihoods; method={self.method!r} is for other providers"
+            )
+        return LocalModel(self.model, self._require_schema(), self._demonstrations, self._cache_dir)
+
+    @contextmanager
+    def _remote(self, *, sends: bool = True) -> Iterator[RemoteModel]:
+        """Give the remote model with its cache open."""
+        cache_only = self.cache_only or current_limits().cache_only
+        chat = self.chat or self._http_chat(sends=sends and not cache_only)
+        price, budget = self._price(chat), run_budget(self.max_cost)
+        if budget is not None and sends:
+            budget.require_price(price, chat.name, chat.model)
+        with ResponseCache(self._cache_dir, read_only=cache_only or not sends) as cache:
+            yield RemoteModel(
+                chat,
+                self._require_schema(),
+                self._settings(cache_only=cache_only),
+                cache,
+                demonstrations=self._demonstrations,
+                nearest=getattr(self, "pool_", None),
+                template=self._own_template(),
+                price=price,
+                budget=budget,
+            )
+
+    def _settings(self, *, cache_only: bool) -> RemoteSettings:
+        method = self.method
+        if method == "auto" and getattr(self, "method_", None) is not None and self._method_of == self._asked():
+            method = self.method_
+        return RemoteSettings(
+            method=method,
+            cache_only=cache_only,
+            redact=self._redaction(),
+            **{name: getattr(self, name) for name in _REMOTE_OPTIONS},
+        )
+
+    def _own_template(self) -> Template | None:
+        """Return the prompt in the user's own words: the file's, or what it was when the classifier was saved."""
+        return getattr(self, "template_", None) if self.template is None else load_template(self.template)
+
+    def _redaction(self) -> Redaction | None:
+        """Return what every text goes through: our own first, then that of the run."""
+        with limited(redact=self.redact) as limits:
+            redact = limits.redact
+        if redact is None and getattr(self, "_was_redacted", False):
+            raise ConfigError(
+                "texts were redacted when this classifier was saved, and a folder holds no functions: pass it again, "
+                "classifier.set_params(redact=...)"
+            )
+        return redact
+
+    def _learn_method(self, remote: RemoteModel) -> None:
+        """Remember what "auto" came to, so that what was learned from such scores gets such scores."""
+        if self.method == "auto" and remote.question.fallback is None:
+            self.method_, self._method_of = remote.question.method.name.lower(), self._asked()
+
+    def _http_chat(self, *, sends: bool) -> Chat:
+        """Return the provider's model, the same object as long as nothing about it changes: it learns about its server.
+
+        Without `sends`, neither a key nor an allowed address is needed.
+        """
+        from textclassify.llm.retries import RetryPolicy
+        from textclassify.llm.transport import HttpChat
+
+        endpoint = resolve_endpoint(
+            self.provider,
+            self.base_url,
+            self.api_key,
+            self.api_key_env,
+            offline=sends and (self.offline or current_limits().offline),
+            needs_key=sends,
+        )
+        model = self.model or endpoint.provider.default_model
+        if model is None:
+            raise ConfigError(
+                f"provider {self.provider!r} has no default model; pass model=..., as the server lists it"
+            )
+        limits = (self.requests_per_minute, self.tokens_per_minute, self.concurrency, self.timeout, self.max_retries)
+        identity = (endpoint, endpoint.given_key.reveal(), model, *limits)
+        opened: tuple[Any, Chat] | None = getattr(self, "_opened", None)
+        if opened is None or opened[0] != identity:
+            chat = HttpChat(
+                endpoint,
+                model,
+                timeout_seconds=self.timeout,
+                retries=RetryPolicy(max_tries=self.max_retries + 1),
+                concurrency=self.concurrency,
+                requests_per_minute=self.requests_per_minute,
+                tokens_per_minute=self.tokens_per_minute,
+            )
+            opened = self._opened = (identity, chat)
+        return opened[1]
+
+    def _price(self, chat: Chat) -> Any:
+        free = self.chat is None and find_provider(self.provider).free
+        return price_of(chat.name, chat.model, free=free)
 
     @property
     def seen_row_ids(self) -> NDArray[np.uint64]:
-        """Hashes of the texts that the prompt shows as examples."""
-        return hash_texts([example.text for example in self._demonstrations])
+        """Hashes of the texts that prompts may show as examples."""
+        pool = getattr(self, "pool_", None)
+        return hash_texts([example.text for example in self._demonstrations] + ([] if pool is None else pool.texts))
 
     @property
     def _demonstrations(self) -> tuple[Demonstration, ...]:
         return getattr(self, "demonstrations_", ())
 
-    def _elicitation(self, cache: ResponseCache) -> Elicitation:
-        if self._runs_here:
-            if self.api_key or self.base_url:
-                raise ConfigError("provider='local' runs in this process; name a provider to use base_url or api_key")
-            from textclassify.llm.local import LocalScorer
+    @property
+    def _cache_dir(self) -> str | Path:
+        return self.cache_dir or cache_folder() / "replies"
 
-            return Likelihoods(LocalScorer(self.model), cache)
-        return HardLabels(
-            self.chat or self._remote_chat(),
-            cache,
-            concurrency=self.concurrency,
-            temperature=self.temperature,
-            max_tokens=self.max_completion_tokens,
-        )
+    @property
+    def _name(self) -> str:
+        """What scores name as their source."""
+        if self.chat is not None:
+            return f"{self.chat.name}:{self.chat.model}"
+        return f"{self.provider}:{self.model or 'default'}"
 
     @property
     def model_used(self) -> str:
@@ -227,80 +442,37 @@ class LLMClassifier(TextClassifier):
 
             resolve(self.model, "causal")
         elif self.chat is None:
-            self._remote_chat()
-
-    def _remote_chat(self) -> Chat:
-        from textclassify.llm.transport import HttpChat
-
-        endpoint = resolve_endpoint(self.provider, self.base_url, self.api_key, self.api_key_env)
-        model = self.model or endpoint.provider.default_model
-        if model is None:
-            raise ConfigError(
-                f"provider {self.provider!r} has no default model; pass model=..., as the server lists it"
-            )
-        return HttpChat(endpoint, model)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_api_key": None, "chat": self._absent_chat()}
-
-    def __copy__(self) -> Self:
-        return self._with_state(self.__dict__)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        memo[id(self.chat)] = self.chat  # shared, because it may hold connections and locks
-        return self._with_state(copy.deepcopy(self.__dict__, memo))
-
-    def __sklearn_clone__(self) -> Self:
-        without = copy.copy(self)
-        without.chat = None
-        cloned: Self = super(LLMClassifier, without).__sklearn_clone__()
-        cloned.chat = self.chat
-        return cloned
-
-    def _with_state(self, state: dict[str, Any]) -> Self:
-        copied = object.__new__(type(self))
-        copied.__dict__.update(state)
-        return copied
-
-    def _absent_chat(self) -> AbsentChat | None:
-        return None if self.chat is None else AbsentChat(self.chat.name, self.chat.model)
+            self._http_chat(sends=not (self.cache_only or current_limits().cache_only))
 
     def _stored_parameters(self) -> dict[str, Any]:
-        left_out = {"api_key", "chat", "cache_dir"}
-        return {name: value for name, value in super()._stored_parameters().items() if name not in left_out}
+        return {name: value for name, value in super()._stored_parameters().items() if name not in _NEVER_STORED}
 
-    def _write(self, folder: Path) -> dict[str, Any]:  # noqa: ARG002 - everything fits into JSON
+    def _write(self, folder: Path) -> dict[str, Any]:
         examples = [{"text": example.text, "label": example.label} for example in self._demonstrations]
-        prior, chat = self._current_prior(), self.chat
+        prior, pool = getattr(self, "prior_", None), getattr(self, "pool_", None)
+        if prior is not None and self._prior_of != self._asked():
+            prior = None
+        if pool is not None:
+            pool.save(folder)
+        chat, template = absent(self.chat), self._own_template()
         return {
             "demonstrations": examples,
+            "pool": pool is not None,
             "prior": None if prior is None else prior.tolist(),
+            "method": getattr(self, "method_", None),
+            "redacted": self.redact is not None,
+            "template": None if template is None else [template.content, template.name],
             "chat": None if chat is None else {"name": chat.name, "model": chat.model},
         }
 
-    def _read(self, folder: Path, learned: dict[str, Any]) -> None:  # noqa: ARG002 - see _write
+    def _read(self, folder: Path, learned: dict[str, Any]) -> None:
         self.demonstrations_ = tuple(
             Demonstration(example["text"], example["label"]) for example in learned["demonstrations"]
         )
+        self.pool_ = NearestExamples.load(folder) if learned["pool"] else None
         self.prior_ = None if learned["prior"] is None else np.array(learned["prior"])
-        self._prior_of = self._asked()
+        self.method_ = learned["method"]
+        self._prior_of = self._method_of = self._asked()
+        self._was_redacted = learned["redacted"]
+        self.template_ = None if learned["template"] is None else Template(*learned["template"])
         self.chat = None if learned["chat"] is None else AbsentChat(**learned["chat"])
-
-
-def _comparable(values: NDArray[np.float64], schema: LabelSchema) -> NDArray[np.float64]:
-    """Return scores whose mean over texts is a prior: log-probabilities among the labels; log-odds as they are."""
-    return values if schema.multi_label or not len(values) else np.asarray(log_softmax(values, axis=1))
-
-
-def _drawn_examples(data: TrainingData, per_label: int, rng: np.random.Generator) -> tuple[Demonstration, ...]:
-    """Return examples of every label in random order, no text twice."""
-    chosen: dict[str, Demonstration] = {}
-    order = rng.permutation(len(data))
-    indicator = data.gold if data.multi_label else np.eye(len(data.schema), dtype=np.uint8)[data.gold]
-    for k in range(len(data.schema)):
-        rows = [int(row) for row in order if indicator[row, k] and data.texts[row] not in chosen]
-        for row in rows[:per_label]:
-            label = data.schema.decode(data.gold[[row]])[0]
-            chosen[data.texts[row]] = Demonstration(data.texts[row], label)
-    examples = list(chosen.values())
-    return tuple(examples[place] for place in rng.permutation(len(examples)))

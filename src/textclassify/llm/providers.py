@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from textclassify.core.storage import FromFile, FromFolder
 from textclassify.errors import AuthenticationError, ConfigError
+from textclassify.llm.addresses import check_may_leave, checked_address, host_of, is_loopback
 from textclassify.llm.keys import Secret, checked_variable
 
 _OFFLINE = "without any key, provider='local' runs a model in this process"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Models of one provider that want to be asked otherwise than its others.
+
+    Args:
+        names: regular expression that the beginnings of their names match.
+        refuses: parameters that they answer with an error, and are therefore not sent.
+        extra: parameters instead of the provider's own of the same names; None = not sent.
+
+    """
+
+    names: str
+    refuses: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +46,13 @@ class Provider:
         default_model: asked when the user names none; None = the user must.
         max_tokens_parameter: what the protocol calls the longest answer here.
         needs_key: whether it answers nobody without a key.
+        free: whether an answer costs nothing, because the server is the user's own.
+        most_enum_values: so many values an enum of a response schema may have; 0 = it takes no schema.
+        most_properties: so many properties a response schema may have; 0 = it takes no schema.
+        most_top_logprobs: so many alternatives of a token it reports; 0 = it gives no log-probabilities.
+        native_url: where its own protocol is spoken, used for log-probabilities; None = nowhere.
         extra: parameters sent with every request: classification is asked of models that do not think aloud first.
+        families: models that differ; the first that matches counts.
 
     """
 
@@ -41,7 +63,29 @@ class Provider:
     default_model: str | None = None
     max_tokens_parameter: str = "max_tokens"
     needs_key: bool = True
+    free: bool = False
+    most_enum_values: int = 1000
+    most_properties: int = 1000
+    most_top_logprobs: int = 20
+    native_url: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    families: tuple[Family, ...] = field(default=(), hash=False)
+
+    def family(self, model: str) -> Family:
+        """How a model differs from the provider's others; an empty `Family` when it does not."""
+        matching = (family for family in self.families if re.match(family.names, model))
+        return next(matching, Family(""))
+
+    def defaults(self, model: str) -> dict[str, Any]:
+        """Parameters that go along with every request to a model."""
+        merged = {**self.extra, **self.family(model).extra}
+        return {name: value for name, value in merged.items() if value is not None}
+
+
+def _own_server(name: str, port: int, key_variables: tuple[str, ...], base_url_variable: str, **row: Any) -> Provider:
+    """A row for a server that people run themselves."""
+    address = f"http://127.0.0.1:{port}/v1"
+    return Provider(name, address, key_variables, base_url_variable, needs_key=False, free=True, **row)
 
 
 _ROWS = (
@@ -52,7 +96,13 @@ _ROWS = (
         "OPENAI_BASE_URL",
         default_model="gpt-6-luna",
         max_tokens_parameter="max_completion_tokens",
+        most_properties=5000,
         extra={"reasoning_effort": "none"},
+        families=(
+            Family(r"(ft:)?gpt-[34]|chatgpt-4|gpt-5-chat", extra={"reasoning_effort": None}),
+            Family(r"gpt-5(?!\.)", ("temperature", "logprobs"), {"reasoning_effort": "minimal"}),
+            Family(r"o\d", ("temperature", "logprobs"), {"reasoning_effort": "low"}),
+        ),
     ),
     Provider(
         "deepseek",
@@ -60,7 +110,10 @@ _ROWS = (
         ("DEEPSEEK_API_KEY",),
         "DEEPSEEK_BASE_URL",
         default_model="deepseek-v4-flash",
+        most_enum_values=0,
+        most_properties=0,
         extra={"thinking": {"type": "disabled"}},
+        families=(Family("deepseek-reasoner", ("logprobs",), {"thinking": None}),),
     ),
     Provider(
         "gemini",
@@ -68,6 +121,15 @@ _ROWS = (
         ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         "GEMINI_BASE_URL",
         default_model="gemini-3.5-flash-lite",
+        most_enum_values=100,  # it counts states, not values: about so many short ones were seen to pass
+        most_properties=100,
+        native_url="https://generativelanguage.googleapis.com/v1beta",
+        extra={"reasoning_effort": "minimal"},
+        families=(
+            Family(r"gemini-(1|2\.0)|gemma", extra={"reasoning_effort": None}),
+            Family(r"gemini-2\.5-flash", extra={"reasoning_effort": "none"}),
+            Family(r"gemini-[\d.]+-pro", extra={"reasoning_effort": "low"}),
+        ),
     ),
     Provider(
         "openrouter",
@@ -75,24 +137,20 @@ _ROWS = (
         ("OPENROUTER_API_KEY",),
         "OPENROUTER_BASE_URL",
         default_model="openai/gpt-6-luna",
+        most_enum_values=100,  # the least of those that it hands requests on to
+        most_properties=100,
         extra={"reasoning": {"enabled": False}},
     ),
-    Provider("ollama", "http://127.0.0.1:11434/v1", ("OLLAMA_API_KEY",), "OLLAMA_HOST", needs_key=False),
-    Provider("vllm", "http://127.0.0.1:8000/v1", ("VLLM_API_KEY",), "VLLM_BASE_URL", needs_key=False),
-    Provider(
-        "lmstudio",
-        "http://127.0.0.1:1234/v1",
-        ("LMSTUDIO_API_KEY",),
-        "LMSTUDIO_BASE_URL",
-        needs_key=False,
-    ),
-    Provider(
+    _own_server("ollama", 11434, ("OLLAMA_API_KEY",), "OLLAMA_HOST"),
+    _own_server("vllm", 8000, ("VLLM_API_KEY",), "VLLM_BASE_URL"),
+    _own_server("lmstudio", 1234, ("LMSTUDIO_API_KEY",), "LMSTUDIO_BASE_URL", most_top_logprobs=0),
+    _own_server(
         "llamacpp",
-        "http://127.0.0.1:8080/v1",
+        8080,
         ("LLAMACPP_API_KEY", "LLAMA_API_KEY"),
         "LLAMACPP_BASE_URL",
         default_model="default",  # the server answers with the one model that it loaded
-        needs_key=False,
+        most_top_logprobs=100,
     ),
 )
 PROVIDERS: Mapping[str, Provider] = MappingProxyType({row.name: row for row in _ROWS})
@@ -108,6 +166,8 @@ class Endpoint:
         base_url: address, version path included, without a trailing slash.
         given_key: the key that the user handed over.
         key_variable: otherwise, the environment variable that holds it; None = no key is sent.
+        sends: whether requests may be sent; otherwise it only names the answers that are kept.
+        offline: whether nothing may leave this machine.
 
     """
 
@@ -115,9 +175,32 @@ class Endpoint:
     base_url: str
     given_key: Secret = field(default=Secret(""), compare=False)
     key_variable: str | None = None
+    sends: bool = True
+    offline: bool = False
 
-    def headers(self) -> dict[str, str]:
-        """What is sent with each request; the only place where the key appears.
+    @property
+    def native_url(self) -> str | None:
+        """Where the provider's own protocol is spoken; None at an address that replaces the provider's."""
+        return self.provider.native_url if self.base_url == self.provider.base_url else None
+
+    def headers(self, *, native: bool = False) -> dict[str, str]:
+        """What is sent with each request, in the provider's own protocol or OpenAI's; where the key appears.
+
+        Raises:
+            AuthenticationError: the provider needs a key and there is none.
+            ConfigError: nothing may be sent there.
+
+        """
+        if not self.sends:
+            raise ConfigError(f"{self.base_url!r} was resolved for answers that are kept: nothing may be sent there")
+        check_may_leave(self.base_url, offline=self.offline)
+        key = self.key()
+        if not key:
+            return {}
+        return {"x-goog-api-key": key} if native else {"Authorization": f"Bearer {key}"}
+
+    def key(self) -> str:
+        """The key itself, for the header and for hiding it in what a server says; empty when none is sent.
 
         Raises:
             AuthenticationError: the provider needs a key and there is none.
@@ -128,10 +211,10 @@ class Endpoint:
             raise _no_key(self.provider, self.key_variable)
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise AuthenticationError(f"the key for provider {self.provider.name!r} holds characters that no key has")
-        return {"Authorization": f"Bearer {key}"} if key else {}
+        return key
 
     def _must_have_key(self) -> bool:
-        own_host = _host(self.base_url) == _host(self.provider.base_url)
+        own_host = host_of(self.base_url) == host_of(self.provider.base_url)
         return self.key_variable is not None or (self.provider.needs_key and own_host)
 
 
@@ -155,6 +238,9 @@ def resolve_endpoint(
     base_url: str | None = None,
     api_key: str | Secret | None = None,
     api_key_env: str | None = None,
+    *,
+    needs_key: bool = True,
+    offline: bool = False,
 ) -> Endpoint:
     """Where requests go, and which key goes along.
 
@@ -162,34 +248,35 @@ def resolve_endpoint(
     was read from a configuration (`FromFile`) gets no key that belongs to a provider elsewhere: it needs an
     `api_key_env` of its own. One that was read from a saved folder (`FromFolder`) gets no key at all.
 
+    Args:
+        provider: a name from the table.
+        base_url: address instead of the environment's and the table's.
+        api_key: the key itself.
+        api_key_env: the variable that holds it.
+        needs_key: False for an endpoint that only names answers that are kept: it has no key and never sends.
+        offline: whether addresses on other machines are refused; `TEXTCLASSIFY_OFFLINE=1` refuses them, too.
+
     Raises:
-        ConfigError: the provider is unknown, or the address is malformed or would send a key in the clear.
+        ConfigError: the provider is unknown, or the address is malformed, not allowed, or would send a key in the
+            clear.
         AuthenticationError: the provider needs a key and there is none; the message names the variable.
 
     """
     row = find_provider(provider)
     from_environment = os.environ.get(row.base_url_variable, "").strip()
-    url = _checked_url(row, base_url or from_environment or row.base_url)
-    trusted = not isinstance(base_url, FromFile) or _host(url) in _trusted_hosts(row, from_environment)
+    url = _address(row, base_url or from_environment or row.base_url)
+    if not needs_key:
+        return Endpoint(row, url, sends=False)
+    check_may_leave(url, offline=offline)
+    trusted = not isinstance(base_url, FromFile) or host_of(url) in _trusted_hosts(row, from_environment)
     key = api_key if isinstance(api_key, Secret) else Secret(api_key or "")
     if not trusted:
         _check_keys(row, url, key, api_key_env, from_folder=isinstance(base_url, FromFolder))
     variable = None if key else _key_variable(row, api_key_env, trusted=trusted)
-    endpoint = Endpoint(row, url, key, variable)
-    if endpoint.headers() and url.startswith("http://") and not is_loopback(url):
+    endpoint = Endpoint(row, url, key, variable, offline=offline)
+    if endpoint.key() and url.startswith("http://") and not is_loopback(url):
         raise ConfigError(f"base_url {url!r} would send a key unencrypted: use https, or a tunnel to 127.0.0.1")
     return endpoint
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address stays on this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_keys(row: Provider, url: str, key: Secret, api_key_env: str | None, *, from_folder: bool) -> None:
@@ -232,7 +319,7 @@ def _key_variable(row: Provider, api_key_env: str | None, *, trusted: bool) -> s
 
 def _trusted_hosts(row: Provider, from_environment: str) -> set[str]:
     """Hosts that this provider's key may go to wherever the address was read."""
-    return {_host(row.base_url)} | ({_host(_checked_url(row, from_environment))} if from_environment else set())
+    return {host_of(row.base_url)} | ({host_of(_address(row, from_environment))} if from_environment else set())
 
 
 def _no_key(row: Provider, variable: str | None) -> AuthenticationError:
@@ -240,35 +327,5 @@ def _no_key(row: Provider, variable: str | None) -> AuthenticationError:
     return AuthenticationError(f"no key for provider {row.name!r}: set {names}, or pass api_key; {_OFFLINE}")
 
 
-def _checked_url(row: Provider, url: str) -> str:
-    """The address with its scheme, without a trailing slash; `OLLAMA_HOST` style `host:port` is completed."""
-    url = url.strip().rstrip("/")
-    is_ollama = row.name == "ollama"
-    parts = urlsplit(f"http://{url}" if is_ollama and "://" not in url else url)
-    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    try:
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname or is_ollama) and parts.port != 0
-    except ValueError:  # the port is no number
-        usable = False
-    if not usable:
-        raise ConfigError(f"base_url {shown!r} is no address: it must look like {row.base_url!r}")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ConfigError(
-            f"base_url {shown!r}: leave out user name, password, query and fragment; pass api_key instead"
-        )
-    return _ollama_url(parts) if is_ollama else url
-
-
-def _ollama_url(parts: SplitResult) -> str:
-    """The address as Ollama itself reads `OLLAMA_HOST`: the port may be missing, and 0.0.0.0 means this machine."""
-    host = parts.hostname or ""
-    host = "127.0.0.1" if host in {"", "0.0.0.0"} else host  # noqa: S104 - compared, not bound
-    host = f"[{host}]" if ":" in host else host
-    port = parts.port or (443 if parts.scheme == "https" else 11434)
-    return f"{parts.scheme}://{host}:{port}{parts.path or '/v1'}"
-
-
-def _host(url: str) -> str:
-    """Scheme, host and port: what a key is bound to."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+def _address(row: Provider, url: str) -> str:
+    return checked_address(url, row.base_url, as_ollama=row.name == "ollama")

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from textclassify.errors import ConfigError
 from textclassify.llm.server_errors import Retry, Without
 
 _LONGEST_BACKOFF_SECONDS = 30.0
+_JITTER = 0.1
+"""Share by which a wait that the server asks for is prolonged at most, so that not all come back at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient a run is.
+    """How patient a run is; the defaults outlast a server that is away for 15 seconds.
 
     Args:
-        max_tries: of one request, when the server fails or nobody answers.
+        max_tries: of one request, when the server fails or nobody answers; a rate limit does not count.
         first_wait_seconds: before the second try; doubled for each further one, with jitter.
-        patience_seconds: longest that one request waits for a rate limit; a server that asks for more stops the run.
+        patience_seconds: so long a rate limit may let nothing at all pass; a server that asks for more stops the run.
+
+    Raises:
+        ConfigError: a value is out of range.
 
     """
 
-    max_tries: int = 5
+    max_tries: int = 7
     first_wait_seconds: float = 0.5
     patience_seconds: float = 600.0
+
+    def __post_init__(self) -> None:
+        if self.max_tries < 1:
+            raise ConfigError(f"max_retries {self.max_tries - 1} must be at least 0")
+        if self.first_wait_seconds < 0 or self.patience_seconds < 0:
+            raise ConfigError("first_wait_seconds and patience_seconds must be at least 0")
 
     def backoff_seconds(self, failures: int) -> float:
         """How long to wait after so many failures: exponential, and with jitter, so that not all come back at once."""
@@ -38,25 +51,42 @@ class RequestCourse:
 
     Args:
         policy: how patient to be.
-        answers_at_start: how many answers the server had given when this request began.
+        answers: how many answers the server had given to anybody when this request began.
+        now: a clock, in seconds.
 
     """
 
     policy: RetryPolicy
-    answers_at_start: int
+    answers: int
+    now: Callable[[], float] = time.monotonic
     failures: int = 0
-    times_rate_limited: int = 0
+    times_limited: int = 0
     refusals: list[Without] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
+    _limited_since: float | None = None
+    _answers_then: int = 0
 
-    def wait_seconds(self, trouble: Retry) -> float | None:
-        """How long to wait before the next try; None = give up."""
-        asked = trouble.wait_seconds or 0.0
+    def wait_seconds(self, trouble: Retry, answers: int) -> float | None:
+        """How long to wait before the next try, never less than the server asks for; None = give up.
+
+        Args:
+            trouble: what has happened.
+            answers: how many answers the server has given to anybody by now.
+
+        """
+        asked = (trouble.wait_seconds or 0.0) * random.uniform(1.0, 1.0 + _JITTER)  # noqa: S311 - as above
+        patience = self.policy.patience_seconds
         if trouble.rate_limited:
-            self.times_rate_limited += 1
-            wait = asked or self.policy.backoff_seconds(self.times_rate_limited)
-            return wait if time.monotonic() - self.started + wait <= self.policy.patience_seconds else None
+            self.times_limited += 1
+            wait = asked or self.policy.backoff_seconds(self.times_limited)
+            return wait if self._limited_seconds(answers) + wait <= patience else None
         self.failures += 1
-        if self.failures >= self.policy.max_tries or asked > self.policy.patience_seconds:
+        if self.failures >= self.policy.max_tries or asked > patience:
             return None
         return max(asked, self.policy.backoff_seconds(self.failures))
+
+    def _limited_seconds(self, answers: int) -> float:
+        """How long the rate limit has let nobody's request pass."""
+        now = self.now()
+        if self._limited_since is None or answers != self._answers_then:
+            self._limited_since, self._answers_then = now, answers
+        return now - self._limited_since

@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
 from textclassify.core.scales import Status
-from textclassify.errors import ProviderError, QuotaError, UnreachableError
+from textclassify.errors import ConfigError, ProviderError, UnreachableError
+from textclassify.llm.addresses import proxy_for
 from textclassify.llm.chat import ChatFailure, ChatReply, ChatRequest
-from textclassify.llm.providers import Endpoint, is_loopback
+from textclassify.llm.completions import parsed, reply_in
+from textclassify.llm.governor import Governor
+from textclassify.llm.protocols import encoded, native_parameters, native_path
+from textclassify.llm.providers import Endpoint
 from textclassify.llm.retries import RequestCourse, RetryPolicy
 from textclassify.llm.server_errors import Retry, Verdict, Without, error_in_reply, judge
+from textclassify.llm.server_memory import ServerMemory
 
 logger = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 10.0
 _SHORTEST_KEY = 8  # characters; "none" or "x" for a server that wants any key is no secret
-_ROWS_LOST_BEFORE_GIVING_UP = 8
-"""So many requests in a row, each after all its tries, without any answer between, and the server counts as dead."""
-_ROWS_REFUSED_BEFORE_GIVING_UP = 32
-"""So many requests refused before any was answered, and it is not the texts that are at fault."""
-
-
-@dataclass(slots=True)
-class _ServerMemory:
-    """What the requests of a chat have learned together about their server."""
-
-    left_out: dict[str, set[str]] = field(default_factory=dict)  # model -> parameters that it refuses
-    resume_at: float = 0.0  # time.monotonic() before which the rate limit allows nothing
-    answers: int = 0
-    lost_in_a_row: int = 0
+_BYTES_PER_TOKEN = 4
+_TOKENS_PER_MESSAGE = 4
 
 
 class HttpChat:
@@ -51,8 +42,14 @@ class HttpChat:
         timeout_seconds: for one request, connecting included.
         retries: how often and how patiently a failed request is repeated.
         max_reply_bytes: a longer reply is given up.
+        concurrency: most requests in flight over one connection.
+        requests_per_minute: limit that is kept from the start; None = what the server says.
+        tokens_per_minute: as `requests_per_minute`.
 
     It holds no connection itself, so it can be pickled (without a key given by hand) and shared by threads.
+
+    Raises:
+        ConfigError: the timeout is no number of seconds.
 
     """
 
@@ -64,24 +61,32 @@ class HttpChat:
         timeout_seconds: float = 60.0,
         retries: RetryPolicy | None = None,
         max_reply_bytes: int = 10_000_000,
+        concurrency: int = 64,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
     ) -> None:
+        if not timeout_seconds > 0:
+            raise ConfigError(f"timeout {timeout_seconds!r} must be a number of seconds above 0")
         self.endpoint = endpoint
         self.name = endpoint.provider.name
         self.model = model
         self.timeout_seconds = timeout_seconds
         self.retries = retries or RetryPolicy()
         self.max_reply_bytes = max_reply_bytes
-        self.memory = _ServerMemory()
+        self.concurrency = concurrency
+        self.requests_per_minute = requests_per_minute
+        self.tokens_per_minute = tokens_per_minute
+        self.memory = self._nothing_known()
 
     def __repr__(self) -> str:
         return f"HttpChat({self.name!r}, {self.model!r}, base_url={self.endpoint.base_url!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"memory": _ServerMemory()}
+        return self.__dict__ | {"memory": self._nothing_known()}
 
-    def key(self, request: ChatRequest) -> str:
+    def key(self, request: ChatRequest) -> bytes:
         """The cache's key: of the request with the provider's own parameters, at this address."""
-        return self._completed(request).key(self.name, self.endpoint.base_url)
+        return request.key(self.name, self.endpoint.base_url, self.memory.defaults(request.model))
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """The reply to one request over a connection of its own; for many, see `connected`.
@@ -96,197 +101,208 @@ class HttpChat:
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[_Connection]:
-        """The same chat with one session open in the running event loop; the caller bounds the requests in flight.
+        """The same chat with one session open in the running event loop, its requests paced by one governor.
 
         Raises:
             AuthenticationError: the provider needs a key and there is none.
+            ConfigError: nothing may be sent to the address.
 
         """
+        headers = self.endpoint.headers()
         async with aiohttp.ClientSession(
-            headers=self.endpoint.headers(),
             connector=aiohttp.TCPConnector(limit=0),
             timeout=aiohttp.ClientTimeout(total=self.timeout_seconds, sock_connect=_CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
         ) as session:
-            yield _Connection(self, session)
+            yield _Connection(self, session, headers)
 
-    def parameters(self, request: ChatRequest, without: Iterable[str] = ()) -> dict[str, Any]:
-        """What is sent: the request in the protocol's words, less `without` and what the model is known to refuse."""
-        request = self._completed(request)
-        sent: dict[str, Any] = {
-            "model": request.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "temperature": request.temperature,
-            self.endpoint.provider.max_tokens_parameter: request.max_tokens,
-            "seed": request.seed,
-            **request.extra,
-        }
-        if request.top_logprobs is not None:
-            sent |= {"logprobs": True, "top_logprobs": request.top_logprobs}
-        if request.response_schema is not None:
-            schema = {"name": "answer", "strict": True, "schema": request.response_schema}
-            sent["response_format"] = {"type": "json_schema", "json_schema": schema}
-        _leave_out(sent, self.memory.left_out.get(request.model, set()).union(without))
-        return {name: value for name, value in sent.items() if value is not None}
-
-    def learn(self, model: str, refusals: Iterable[Without]) -> None:
-        """Remember that the model refuses parameters: it answered as soon as they were left out."""
-        left_out = self.memory.left_out.setdefault(model, set())
-        for refusal in refusals:
-            if refusal.parameter not in left_out:
-                left_out.add(refusal.parameter)
-                logger.warning("%s refuses %r and is asked without it: %s", model, refusal.parameter, refusal.reason)
-
-    def _completed(self, request: ChatRequest) -> ChatRequest:
-        extra = self.endpoint.provider.extra
-        return replace(request, extra={**extra, **request.extra}) if extra else request
+    def _nothing_known(self) -> ServerMemory:
+        return ServerMemory(self.endpoint.provider, self.endpoint.base_url)
 
 
 class _Connection:
-    """An `HttpChat` with an open session."""
+    """An `HttpChat` with an open session; `tries` counts the HTTP requests that were sent."""
 
-    def __init__(self, chat: HttpChat, session: aiohttp.ClientSession) -> None:
-        self._chat = chat
-        self._session = session
-        self._url = f"{chat.endpoint.base_url}/chat/completions"
-        self._proxy = proxy_for(self._url)
-        self.name, self.model = chat.name, chat.model
+    def __init__(self, chat: HttpChat, session: aiohttp.ClientSession, headers: Mapping[str, str]) -> None:
+        endpoint = chat.endpoint
+        self.name, self.model, self.tries = chat.name, chat.model, 0
+        self._memory, self._session, self._retries = chat.memory, session, chat.retries
+        self._timeout_seconds, self._max_reply_bytes = chat.timeout_seconds, chat.max_reply_bytes
+        self._url = URL(f"{endpoint.base_url}/chat/completions")
+        self._headers = _with_content_type(headers)
+        self._native_url, self._native_headers = endpoint.native_url, _with_content_type(endpoint.headers(native=True))
+        self._proxy = proxy_for(endpoint.base_url)
+        self._key = endpoint.key().encode()
+        self._governor = Governor(
+            concurrency=chat.concurrency,
+            requests_per_minute=chat.requests_per_minute,
+            tokens_per_minute=chat.tokens_per_minute,
+            memory=chat.memory.rate,
+        )
+        self._admitted = 0
+
+    def try_admit(self, request: ChatRequest) -> bool:
+        """Take a slot for a request if one is free now; `complete` uses it."""
+        if not self._governor.try_start(_tokens(request)):
+            return False
+        self._admitted += 1
+        return True
+
+    async def admit(self, request: ChatRequest) -> None:
+        """Wait for a slot and take it; `complete` uses it."""
+        await self._governor.start(_tokens(request))
+        self._admitted += 1
 
     async def complete(self, request: ChatRequest) -> ChatReply:
-        """The reply to one request, after as many tries as help; raises as `HttpChat.complete`."""
-        memory = self._chat.memory
-        course = RequestCourse(self._chat.retries, memory.answers)
+        """The reply to one request, after as many tries as help; raises as `HttpChat.complete`.
+
+        It uses a slot that was taken before, or waits for one.
+        """
+        if self._admitted:
+            self._admitted -= 1
+        else:
+            await self._governor.start(_tokens(request))
+        answers = self._memory.answers
+        outcome = await self._try(request)
+        if not isinstance(outcome, ChatReply):
+            outcome = await self._persist(request, outcome, RequestCourse(self._retries, answers))
+        self._memory.answered()
+        return outcome
+
+    async def _persist(self, request: ChatRequest, trouble: Verdict, course: RequestCourse) -> ChatReply:
+        """The reply, after a first try that got none."""
         while True:
-            while (pause := memory.resume_at - time.monotonic()) > 0:  # noqa: ASYNC110 - a time, not an event
-                await asyncio.sleep(pause)
-            sent = self._chat.parameters(request, (refusal.parameter for refusal in course.refusals))
-            outcome = await self._ask(sent)
-            if isinstance(outcome, ChatReply):
-                memory.answers += 1
-                memory.lost_in_a_row = 0
-                self._chat.learn(request.model, course.refusals)
-                return outcome
-            if isinstance(outcome, Without):
-                course.refusals.append(outcome)
-            elif isinstance(outcome, Retry):
-                await self._wait(course, outcome)
+            if isinstance(trouble, Without):
+                course.refusals.append(trouble)
+            elif isinstance(trouble, Retry):
+                await self._wait(course, trouble)
             else:
-                raise self._refused(outcome)
+                raise self._memory.refused(trouble)
+            await self._governor.start(_tokens(request))
+            outcome = await self._try(request, [refusal.parameter for refusal in course.refusals])
+            if isinstance(outcome, ChatReply):
+                self._memory.learn(request.model, course.refusals)
+                return outcome
+            trouble = outcome
 
     async def _wait(self, course: RequestCourse, trouble: Retry) -> None:
         """Return when the next try makes sense; raise when none does."""
-        memory = self._chat.memory
-        wait = course.wait_seconds(trouble)
-        if wait is None:
-            raise self._lost(course, trouble)
-        logger.info("%s; next try in %.1f s", trouble.reason, wait)
-        if trouble.rate_limited:  # everybody waits, not this request alone
-            memory.resume_at = max(memory.resume_at, time.monotonic() + wait)
-        else:
-            await asyncio.sleep(wait)
+        seconds = course.wait_seconds(trouble, self._memory.answers)
+        if seconds is None or self._memory.nobody_is_there(course, trouble):
+            raise self._memory.lost(course, trouble)
+        if seconds:
+            logger.info("%s; next try in %.1f s", trouble.reason, seconds)
+            await asyncio.sleep(seconds)
 
-    def _lost(self, course: RequestCourse, trouble: Retry) -> ChatFailure | ProviderError:
-        """The failure of this row, or of the run when the server seems dead."""
-        memory = self._chat.memory
-        if trouble.rate_limited:
-            return QuotaError(f"the rate limit allows nothing for too long ({trouble.reason}): run again later")
-        memory.lost_in_a_row += 1
-        nobody_ever = not trouble.connected and memory.answers == course.answers_at_start
-        if nobody_ever or memory.lost_in_a_row >= _ROWS_LOST_BEFORE_GIVING_UP:
-            return UnreachableError(
-                f"no usable answer from {self._url} after {course.failures} tries ({trouble.reason}): "
-                "check base_url and that the server runs; answers so far are kept"
-            )
-        return ChatFailure(Status.FAILED, trouble.reason)
-
-    def _refused(self, outcome: ChatFailure | ProviderError) -> ChatFailure | ProviderError:
-        """The failure of this row, or of the run when the server has refused every request so far."""
-        memory = self._chat.memory
-        if isinstance(outcome, ChatFailure) and outcome.status is Status.FAILED:
-            memory.lost_in_a_row += 1
-            if not memory.answers and memory.lost_in_a_row >= _ROWS_REFUSED_BEFORE_GIVING_UP:
-                return ProviderError(
-                    f"{self._url} refuses every request ({outcome.reason}): check model and parameters"
-                )
-        return outcome
+    async def _try(self, request: ChatRequest, without: Sequence[str] = ()) -> ChatReply | Verdict:
+        """One try, in a slot that is taken and will be free again."""
+        try:
+            return await self._ask(self._memory.parameters(request, without))
+        finally:
+            self._governor.finished()
 
     async def _ask(self, sent: Mapping[str, Any]) -> ChatReply | Verdict:
-        """One try. Errors are returned, not raised: aiohttp's would carry the request's headers along."""
-        body = json.dumps(sent, ensure_ascii=False).encode("utf-8", "replace")
+        """What the server says. Errors are returned, not raised: aiohttp's would carry the request's headers along."""
+        url, headers, body = self._url, self._headers, sent
+        if self._native_url is not None and "logprobs" in sent:
+            url, headers = _model_url(self._native_url, sent["model"]), self._native_headers
+            body = native_parameters(sent)
+        self.tries += 1
         try:
-            async with self._session.post(
-                self._url,
-                data=body,
-                headers={"Content-Type": "application/json"},
-                allow_redirects=False,
-                proxy=self._proxy,
-            ) as response:
-                answer = await _read_at_most(response, self._chat.max_reply_bytes)
-                status, headers = response.status, response.headers
-        except aiohttp.ClientSSLError as error:
+            response = await self._session.post(
+                url, data=encoded(body), headers=headers, allow_redirects=False, proxy=self._proxy
+            )
+            answer = await _read_at_most(response, self._max_reply_bytes)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return self._broken(error)
+        if answer is None:
+            self._governor.answered(response.headers)
+            return ChatFailure(Status.INVALID, f"the reply is longer than {self._max_reply_bytes} bytes")
+        return self._understood(response.status, response.headers, answer, sent)
+
+    def _broken(self, error: Exception) -> Retry | ProviderError:
+        """What a connection means that was not made or did not last."""
+        if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+            self.tries -= 1  # nothing was sent
+        if isinstance(error, aiohttp.ClientSSLError):
             return UnreachableError(
                 f"no secure connection to {self._url} ({type(error).__name__}): check the certificate"
             )
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        self._governor.failed()
+        if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
             return Retry(f"cannot connect ({type(error).__name__})", connected=False)
-        except TimeoutError:
-            return Retry(f"no answer within {self._chat.timeout_seconds:g} s")
-        except (aiohttp.ClientError, OSError) as error:
-            return Retry(f"the connection broke: {type(error).__name__}")
-        if answer is None:
-            return ChatFailure(Status.INVALID, f"the reply is longer than {self._chat.max_reply_bytes} bytes")
-        return self._read(status, headers, answer, sent)
+        if isinstance(error, TimeoutError):
+            return Retry(f"no answer within {self._timeout_seconds:g} s")
+        return Retry(f"the connection broke: {type(error).__name__}")
 
-    def _read(
+    def _understood(
         self, status: int, headers: Mapping[str, str], answer: bytes, sent: Mapping[str, Any]
     ) -> ChatReply | Verdict:
-        """What the server's answer means."""
-        if 300 <= status < 400:
-            return ProviderError(f"{self._url} redirects (HTTP {status}), which is not followed: correct base_url")
+        """What an answer means; the governor hears of it."""
         if status == 200:
             try:
-                raw = json.loads(answer)
-                if (failed := error_in_reply(raw)) is None:
-                    return ChatReply.from_raw(raw)
-            except (ValueError, RecursionError):  # cut short, not JSON, not UTF-8, or not a completion
+                value = parsed(answer)
+                if (failed := error_in_reply(value)) is None:
+                    reply = reply_in(value, answer)
+                    self._governor.answered(headers)
+                    return reply
+                status = failed
+            except ValueError:  # cut short, not JSON, not UTF-8, or not a completion
+                self._governor.failed()
                 return Retry("HTTP 200, but the reply is no chat completion")
-            status = failed
-        return judge(status, headers, self._scrubbed(answer), sent)
+        if 300 <= status < 400:
+            return ProviderError(f"{self._url} redirects (HTTP {status}), which is not followed: correct base_url")
+        verdict = judge(status, headers, self._scrubbed(answer), sent)
+        self._report(verdict, headers)
+        return verdict
+
+    def _report(self, verdict: Verdict, headers: Mapping[str, str]) -> None:
+        """Tell the governor how the server fares; not of a wait that nobody will keep."""
+        if not isinstance(verdict, Retry):
+            self._governor.answered(headers)
+        elif not verdict.rate_limited:
+            self._governor.failed()
+        elif (verdict.wait_seconds or 0.0) <= self._retries.patience_seconds:
+            self._governor.refused(verdict.wait_seconds, headers)
 
     def _scrubbed(self, answer: bytes) -> bytes:
         """A server's words without the key that it may repeat."""
-        key = self._session.headers.get("Authorization", "").removeprefix("Bearer ").encode()
-        return answer.replace(key, b"***") if len(key) >= _SHORTEST_KEY else answer
+        return answer.replace(self._key, b"***") if len(self._key) >= _SHORTEST_KEY else answer
 
 
-def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for an address; never one for this machine itself."""
-    host = urlsplit(url).hostname or ""
-    if is_loopback(url) or proxy_bypass(host):
-        return None
-    return getproxies().get(urlsplit(url).scheme)
+def _with_content_type(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    return CIMultiDict({**headers, "Content-Type": "application/json"})
 
 
-def _leave_out(sent: dict[str, Any], left_out: set[str]) -> None:
-    """Remove refused parameters; the longest answer is asked for under its other name before it is left out."""
-    names = {"max_tokens", "max_completion_tokens"}
-    refused = names & left_out
-    if len(refused) == 1 and (old := refused.pop()) in sent:
-        sent[(names - {old}).pop()] = sent[old]
-    for name in left_out:
-        sent.pop(name, None)
-    if "logprobs" in left_out:
-        sent.pop("top_logprobs", None)
+@lru_cache(16)
+def _model_url(address: str, model: str) -> URL:
+    return URL(address + native_path(model), encoded=True)
+
+
+def _tokens(request: ChatRequest) -> int:
+    """What a request counts as: the longer of its prompt and its longest answer, as OpenAI counts them beforehand."""
+    size = 0
+    for message in request.messages:
+        content = message.content
+        size += len(content) if content.isascii() else len(content.encode("utf-8", "replace"))
+    prompt = size // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE * len(request.messages)
+    return max(prompt, request.max_tokens or 0)
 
 
 async def _read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
     """The body of a reply; None when it is longer than the limit."""
-    if response.content_length is not None and response.content_length > limit:
-        return None
+    length = response.content_length
+    if length is not None and length <= limit and "Content-Encoding" not in response.headers:
+        return await response.read()
     parts, size = [], 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > limit:
+    async with response:
+        if length is not None and length > limit:
+            response.close()
             return None
-        parts.append(part)
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > limit:
+                response.close()
+                return None
+            parts.append(part)
     return b"".join(parts)

@@ -49,6 +49,24 @@ def build_fusion(config: Config, labels: LabelSchema | None = None) -> tuple[Fus
     return fusion, notes
 
 
+def build_llm(config: Config) -> TextClassifier:
+    """Return the one configured language model, which labels zero-shot by the configured labels.
+
+    Raises:
+        ConfigError: there are no labels, or there is not exactly one model.
+
+    """
+    if config.labels is None:
+        raise ConfigError("labels are needed to label without training: set `labels` to names, descriptions or a file")
+    if len(config.llms) != 1:
+        raise ConfigError(f"{len(config.llms)} language models are configured; labelling without training takes one")
+    ((provider, model),) = config.llms
+    labels = LabelSchema.of(config.labels, multi_label=config.multi_label)
+    built: TextClassifier = class_of("llm")(labels, **_llm_settings(config, provider, model, few_labels=False))
+    built.schema_ = labels
+    return built
+
+
 def _free_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]:
     sources: dict[str, TextClassifier] = {}
     if config.encoder:
@@ -76,23 +94,34 @@ def _llm_sources(config: Config, notes: list[str], *, few_labels: bool) -> dict[
     sources: dict[str, TextClassifier] = {}
     named = "llm_provider" in config.model_fields_set
     for provider, model in config.llms:
-        settings: dict[str, Any] = {
-            "provider": provider,
-            "model": model,
-            "cache_dir": config.cache_dir,
-            "random_state": config.random_state,
-            **_given(config, "examples_per_label", "temperature", "max_completion_tokens", "concurrency"),
-        }
-        if provider == "local" and few_labels:
-            settings.setdefault("examples_per_label", 1)
-        if provider != "local":
-            settings |= {"base_url": config.llm_base_url, "api_key_env": config.llm_api_key_env}
-        classifier = class_of("llm")(**settings)
+        classifier = class_of("llm")(**_llm_settings(config, provider, model, few_labels=few_labels))
         if provider == "local" and not _usable(classifier, notes, named=named):
             continue
         name = "llm" if len(config.llms) == 1 else f"llm_{provider}"
         sources[name if name not in sources else f"{name}_{len(sources) + 1}"] = classifier
     return sources
+
+
+def _llm_settings(config: Config, provider: str, model: str | None, *, few_labels: bool) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "provider": provider,
+        "model": model,
+        "cache_dir": config.cache_dir,
+        "random_state": config.random_state,
+        **_given(config, "examples_per_label", "temperature", "max_completion_tokens", "concurrency"),
+    }
+    if provider == "local":
+        return {"examples_per_label": 1, **settings} if few_labels else settings
+    settings |= _given(config, "nearest_examples", "n_samples", "texts_per_request", "max_retries")
+    settings |= _given(config, "requests_per_minute", "tokens_per_minute")
+    renamed = {
+        "base_url": config.llm_base_url,
+        "api_key_env": config.llm_api_key_env,
+        "method": config.llm_method,
+        "template": config.prompt_template,
+        "timeout": config.llm_timeout,
+    }
+    return settings | {name: value for name, value in renamed.items() if value is not None}
 
 
 def _torch_source(kind: str, settings: Mapping[str, Any], notes: list[str], *, named: bool) -> TextClassifier | None:

@@ -28,7 +28,10 @@ class Config(BaseModel):
     Sources: `ml_model` is the encoder, `llm_provider` one provider or a list of them ("local" runs in this process,
     null asks no language model); `encoder`, `linear` and `similarity` switch the free sources off.
     `examples_per_label` examples from the training rows are shown to it; left out, one to a local model with at most 20
-    labels, none otherwise.
+    labels, none otherwise; or `nearest_examples` that are most similar to each text. `llm_method`, `n_samples`,
+    `texts_per_request` and `prompt_template` say how remote models are asked, `requests_per_minute`,
+    `tokens_per_minute`, `llm_timeout`, `max_retries` and `concurrency` how fast; `max_cost` caps what training may
+    cost, in US dollars; `offline` allows addresses of this machine only.
     Fusion: `combiner` "auto" or "mlp"; `fusion_*` shape the network and `fusion_rows` is how many training rows a
     language model is asked about.
     """
@@ -60,9 +63,20 @@ class Config(BaseModel):
     llm_base_url: str | None = None
     llm_api_key_env: str | None = None
     examples_per_label: int | None = Field(None, ge=0)
+    nearest_examples: int | None = Field(None, ge=0)
+    llm_method: Literal["auto", "logprobs", "votes", "verbal", "hard"] = "auto"
+    n_samples: int | None = Field(None, ge=2)
+    texts_per_request: int | None = Field(None, ge=1)
+    prompt_template: Path | None = None
     temperature: float = Field(0.0, ge=0)
     max_completion_tokens: int = Field(150, ge=1)
     concurrency: int = Field(64, ge=1)
+    requests_per_minute: float | None = Field(None, gt=0)
+    tokens_per_minute: float | None = Field(None, gt=0)
+    llm_timeout: float | None = Field(None, gt=0)
+    max_retries: int | None = Field(None, ge=0)
+    max_cost: float | None = Field(None, ge=0)
+    offline: bool = False
 
     linear: bool = True
     similarity: bool = True
@@ -91,7 +105,7 @@ class Config(BaseModel):
     def _none_is_null(cls, value: Any) -> Any:
         return None if value in ("none", ["none"]) else value
 
-    @field_validator("data", "test_data", "output_dir", "cache_dir")
+    @field_validator("data", "test_data", "output_dir", "cache_dir", "prompt_template")
     @classmethod
     def _with_home(cls, path: Path | None) -> Path | None:
         return None if path is None else expanded(path)
@@ -185,7 +199,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         raise ConfigError(
             f"configuration file {str(path)!r} holds no `key: value` lines; `textclassify init` writes one"
         )
-    for key in ("data", "test_data", "labels"):
+    for key in ("data", "test_data", "labels", "prompt_template"):
         value = settings.get(key)
         if isinstance(value, str) and not value.startswith("hf:"):
             settings[key] = str(path.parent / expanded(value))

@@ -1,0 +1,321 @@
+"""`Exchange`: requests out, replies in; each asked once, kept before it is handed on, and paid within the budget."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+from textclassify.errors import StorageError
+from textclassify.llm.budget import Budget, most_expensive
+from textclassify.llm.cache import ResponseCache
+from textclassify.llm.chat import Chat, ChatReply, ChatRequest, PacedChat
+from textclassify.llm.completions import read_reply, written
+from textclassify.llm.prices import Price
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_COMMIT_SECONDS = 0.005
+"""So long may a received answer wait for others to be committed with it."""
+
+
+class NotKeptError(Exception):
+    """A reply that only the cache may give is not in it."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an exchange has done so far.
+
+    `cost` is in US dollars, NaN once a price is unknown; `cached` counts raw replies, `known` rows of the hot table.
+    """
+
+    asked: int = 0
+    answers: int = 0
+    cached: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    known: int = 0
+
+    def told(self, tries: int) -> str:
+        """Return the figures that matter to who waits: "$0.12, 40 kept, 3 retries"."""
+        parts = [] if math.isnan(self.cost) or not self.cost else [f"${self.cost:.2f}"]
+        parts += [f"{self.known + self.cached:,} kept"] if self.known + self.cached else []
+        parts += [f"{tries - self.asked:,} retries"] if tries > self.asked else []
+        return ", ".join(parts)
+
+
+_COUNTED = tuple(each.name for each in fields(Tally) if each.name != "known")
+
+
+class Exchange:
+    """One open chat with its cache and its budget.
+
+    What a crash can lose is bounded: answers that are not yet committed and requests in flight are together never more
+    than `concurrency`, because a request waits for the commit that keeps this true.
+
+    Args:
+        chat: the open model.
+        cache: where replies are looked up and kept; failures never are.
+        key: the cache's key of a request.
+        concurrency: most requests in flight, and most answers that a crash can lose.
+        price: of the model; None = unknown.
+        budget: what the run may cost; None = anything.
+        cache_only: whether nothing may be asked.
+        on_commit: called after each commit.
+
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        cache: ResponseCache,
+        key: Callable[[ChatRequest], bytes],
+        *,
+        concurrency: int,
+        price: Price | None = None,
+        budget: Budget | None = None,
+        cache_only: bool = False,
+        on_commit: Callable[[], None] | None = None,
+    ) -> None:
+        self.chat = chat
+        self.cache = cache
+        self.key = key
+        self.concurrency = concurrency
+        self.price = price
+        self.budget = budget
+        self.cache_only = cache_only
+        self.tally = Tally()
+        self.on_commit = on_commit
+        self._paced = chat if isinstance(chat, PacedChat) else None
+        self._flying: dict[bytes, asyncio.Future[ChatReply] | None] = {}
+        self._in_flight = 0
+        self._run: int | None = None
+        self._counted = Tally()
+        self._tries_counted = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._turn: asyncio.Future[None] | None = None
+        self._keeps = True
+        self._stopped = False
+        self._fresh: dict[bytes, ChatReply] = {}
+        self._waiting: set[asyncio.Task[object]] = set()
+
+    def prepare(self, keys: Iterable[bytes]) -> tuple[dict[bytes, bytes], set[bytes]]:
+        """Return the replies that are kept, and which keys somebody else is asking just now; the others are ours.
+
+        Claimed first and looked up second, so that an answer that comes in between is not asked for again.
+        """
+        wanted = list(dict.fromkeys(keys))
+        if self.cache_only:
+            return self.cache.get_many(wanted), set()
+        moving = {key for key in wanted if key in self._flying or key in self._fresh}
+        free = [key for key in wanted if key not in moving] if moving else wanted
+        mine = self.cache.claim(free)
+        kept = self.cache.get_many(free)
+        for key in mine & kept.keys():
+            self.cache.release(key)
+        return kept, moving.union(key for key in free if key not in mine and key not in kept)
+
+    async def ask(
+        self, request: ChatRequest, key: bytes, kept: Mapping[bytes, bytes] | None = None
+    ) -> tuple[ChatReply, float]:
+        """Return the reply and what it costs now, in US dollars: 0 when it was kept or is shared with another row.
+
+        Args:
+            request: what to ask.
+            key: its cache key.
+            kept: what `prepare` found for it; None = it was not prepared.
+
+        Raises:
+            ChatFailure: this request cannot be answered.
+            NotKeptError: nothing may be asked, and the reply is not kept.
+            BudgetError: the reply might cost more than is left.
+            ProviderError: no request can be answered.
+
+        """
+        if key in self._flying:
+            return await self._joined(key), 0.0
+        if key in self._fresh:
+            return self._fresh[key], 0.0
+        if kept is None:
+            kept = await self._prepared(key)
+        body = kept.get(key)
+        reply = None if body is None else _read(body)
+        if reply is not None:
+            self.tally.cached += 1
+            return reply, 0.0
+        if self.cache_only:
+            raise NotKeptError
+        return await self._asked(request, key)
+
+    async def _prepared(self, key: bytes) -> dict[bytes, bytes]:
+        while True:
+            kept, others = self.prepare([key])
+            if not others:
+                return kept
+            await asyncio.sleep(_COMMIT_SECONDS * 10)  # another process has asked; its answer will be kept
+
+    async def _joined(self, key: bytes) -> ChatReply:
+        """Return the reply to a request that is on its way already."""
+        shared = self._flying[key]
+        if shared is None:
+            shared = self._flying[key] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(shared)
+
+    async def _asked(self, request: ChatRequest, key: bytes) -> tuple[ChatReply, float]:
+        self._flying[key] = None
+        try:
+            reply, cost = await self._paid(request)
+        except BaseException as error:
+            self.cache.release(key)
+            self._land(key, error)
+            raise
+        self.keep(key, reply)
+        self._land(key, reply)
+        return reply, cost
+
+    def _land(self, key: bytes, outcome: ChatReply | BaseException) -> None:
+        shared = self._flying.pop(key)
+        if shared is None or shared.done():
+            return
+        if isinstance(outcome, ChatReply):
+            shared.set_result(outcome)
+        elif isinstance(outcome, Exception):
+            shared.set_exception(outcome)
+        else:
+            shared.cancel()
+
+    async def _paid(self, request: ChatRequest) -> tuple[ChatReply, float]:
+        """Reserve, ask, reconcile."""
+        held = 0.0 if self.budget is None else await self._hold(self.budget, request)
+        cost = 0.0
+        try:
+            if self._paced is not None and not self._paced.try_admit(request):
+                await self._interruptible(self._paced.admit(request))
+            if self.cache.waiting + self._in_flight >= self.concurrency:
+                await self._next_commit()
+            self._in_flight += 1
+            self.tally.asked += 1
+            try:
+                reply = await self.chat.complete(request)
+            except Exception:
+                self.tally.failed += 1
+                raise
+            finally:
+                self._in_flight -= 1
+            cost = self._count(reply)
+        finally:
+            if self.budget is not None:
+                self.budget.reconcile(held, cost)
+        return reply, cost
+
+    async def _interruptible(self, waiting: Awaitable[Result]) -> Result:
+        """Return what is waited for; `stop` ends the wait, because nothing is on its way yet."""
+        task = asyncio.current_task()
+        if task is None or self._stopped:
+            raise asyncio.CancelledError
+        self._waiting.add(task)
+        try:
+            return await waiting
+        finally:
+            self._waiting.discard(task)
+
+    def stop(self) -> None:
+        """End the requests that are not on their way yet."""
+        self._stopped = True
+        for task in self._waiting:
+            task.cancel()
+
+    async def _hold(self, budget: Budget, request: ChatRequest) -> float:
+        """Reserve what a request may cost at most."""
+        size = sum(len(message.content.encode("utf-8", "replace")) for message in request.messages)
+        size += 0 if request.response_schema is None else len(json.dumps(request.response_schema))
+        held = most_expensive(size, request.max_tokens, self.price, messages=len(request.messages))
+        if not await self._interruptible(budget.reserve_or_wait(held)):
+            raise budget.exhausted(held)
+        return held
+
+    def _count(self, reply: ChatReply) -> float:
+        usage, tally = reply.usage, self.tally
+        cost = math.nan if self.price is None else self.price.cost(usage)
+        tally.answers += 1
+        tally.prompt_tokens += usage.prompt_tokens
+        tally.cached_tokens += usage.cached_tokens
+        tally.completion_tokens += usage.completion_tokens
+        tally.cost += cost
+        return cost
+
+    def keep(self, key: bytes, reply: ChatReply) -> None:
+        """Have a reply kept as the answer to a request."""
+        self._fresh[key] = reply
+        if self._keeps:
+            self.cache.put(key, written(reply))
+        self.commit_soon()
+
+    def commit_soon(self) -> None:
+        """Have what was received committed within milliseconds."""
+        if self._timer is None and self._turn is None:
+            self._timer = asyncio.get_running_loop().call_later(_COMMIT_SECONDS, self.commit)
+
+    def _next_commit(self) -> Awaitable[None]:
+        """Return what is done after one commit for all that waits in this turn of the event loop."""
+        if self._turn is None:
+            loop = asyncio.get_running_loop()
+            self._turn = loop.create_future()
+            loop.call_soon(self.commit)
+        return self._turn
+
+    def commit(self) -> None:
+        """Commit what was received; when the disk fails, go on without: what is in memory still reaches the caller."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._fresh.clear()
+        if self._keeps:
+            try:
+                self._count_in_ledger()
+                self.cache.flush()
+            except StorageError:
+                logger.exception("answers are no longer kept on disk; the run goes on")
+                self._keeps = False
+        turn, self._turn = self._turn, None
+        if turn is not None and not turn.done():
+            turn.set_result(None)
+        if self.on_commit is not None:
+            self.on_commit()
+
+    @property
+    def tries(self) -> int:
+        """How often something was sent, repeats included."""
+        tries: int = getattr(self.chat, "tries", self.tally.asked)
+        return tries
+
+    def _count_in_ledger(self) -> None:
+        """Add what was done since the last commit to the run's entry in the ledger."""
+        now, before = self.tally, self._counted
+        if not now.asked:
+            return
+        if self._run is None:
+            self._run = self.cache.begin_run(self.chat.name, self.chat.model)
+        tries = self.tries
+        done = {name: getattr(now, name) - getattr(before, name) for name in _COUNTED}
+        self.cache.add_to_run(self._run, tries=tries - self._tries_counted, **done)
+        self._counted, self._tries_counted = replace(now), tries
+
+
+def _read(body: bytes) -> ChatReply | None:
+    """Return a kept reply; None when it cannot be read, so that it is asked for again."""
+    try:
+        return read_reply(body, cached=True)
+    except ValueError:
+        logger.warning("a kept reply cannot be read and is asked for again")
+        return None

@@ -1,0 +1,190 @@
+"""`Governor`: lets the requests of a run start, as many and as fast as their server allows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from textclassify.errors import ConfigError
+from textclassify.llm.allowances import Allowances
+from textclassify.llm.pacing import BURST_SECONDS, Pace, RateMemory
+from textclassify.llm.rate_headers import told_limits
+from textclassify.llm.share_alarm import ShareAlarm
+
+_QUANTUM_SECONDS = BURST_SECONDS / 2.0  # requests that wait start several at a time, so often
+_ROUNDED_UP_SECONDS = 1.0  # Retry-After has whole seconds: servers that mean milliseconds say this, too
+_LONG_WAIT_SECONDS = 1.0  # a refusal that asks for more is a limit, unless accidents are expected
+_READ_HEADERS_SECONDS = 0.02  # how often headers are read that tell a limit
+_LOOK_FOR_HEADERS_SECONDS = 0.25  # how often they are looked for
+_SHRINK, _STEPS_TO_FULL = 0.5, 32  # of the window: once per window of failures; windows of answers to grow back
+
+
+class Governor:
+    """What all requests of a run ask before they start. Bound to the running event loop.
+
+    A try begins with `try_start` or `start`, ends with `finished`, and is told by one of `answered`, `refused` and
+    `failed`, in any order. A request that was refused waits for as long as its server asked before it is tried
+    again: that is its caller's part, while the governor slows down everybody, see `Pace`. Failures that are
+    no accident halve the number of requests in flight; answers let it grow back by one thirty-second per window.
+
+    Args:
+        concurrency: most requests in flight.
+        requests_per_minute: limit that is never exceeded in any minute; None = what the server allows.
+        tokens_per_minute: likewise.
+        memory: what an earlier connection learned; kept up to date.
+        now: a clock, in seconds.
+
+    Raises:
+        ConfigError: an option that is out of range.
+
+    Example:
+        >>> governor = Governor(concurrency=1)
+        >>> governor.try_start(tokens=100), governor.try_start(tokens=100)
+        (True, False)
+
+    """
+
+    def __init__(
+        self,
+        *,
+        concurrency: int,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        memory: RateMemory | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if concurrency < 1:
+            raise ConfigError(f"concurrency {concurrency} must be at least 1")
+        self.concurrency = concurrency
+        self.memory = memory if memory is not None else RateMemory()
+        self.in_flight = 0
+        self._now = now
+        self._pace = Pace(self.memory, now())
+        self._allowances = Allowances(
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            kept=self.memory.allowances,
+            now=now(),
+        )
+        self._window = float(min(concurrency, self.memory.window or concurrency))
+        self._refusals, self._failures = ShareAlarm(), ShareAlarm()
+        self._uncut_from = 0  # requests finished by when failures count again
+        self._tokens = 0
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._read_headers_at = 0.0
+
+    @property
+    def window(self) -> float:
+        """Requests that may be in flight: `concurrency`, or fewer after failures."""
+        return self._window
+
+    @property
+    def per_second(self) -> float | None:
+        """Requests per second that the server was measured to let through; None = no limit was met."""
+        return self.memory.rate
+
+    def try_start(self, tokens: int) -> bool:
+        """Whether a request of so many tokens may start now; if so, it has started."""
+        if self._waiting or self.in_flight >= self._window:
+            return False
+        now = self._now()
+        if now < self._pace.due or (self._allowances and self._allowances.ready_at(tokens, now) > now):
+            return False
+        self._take(tokens, now)
+        return True
+
+    async def start(self, tokens: int) -> None:
+        """Return when a request of so many tokens has been let start: first come, first served."""
+        if self.try_start(tokens):
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((future, tokens))
+        if self._timer is None:
+            self._release()
+        try:
+            await future
+        except asyncio.CancelledError:
+            if not future.cancelled():  # let start, but too late
+                self.finished()
+            raise
+
+    def finished(self) -> None:
+        """A try is over, whatever came of it: another may start."""
+        self.in_flight -= 1
+        self._pace.finished += 1
+        if self._waiting and self._timer is None:
+            self._release()
+
+    def answered(self, headers: Mapping[str, str] | None = None) -> None:
+        """A good answer came; its headers may tell limits."""
+        self._refusals.good()
+        self._failures.good()
+        if self._window < self.concurrency:
+            self._grow_window()
+        if headers is not None:
+            now = self._now()
+            if now >= self._read_headers_at:
+                self._read(headers, now)
+
+    def refused(self, wait_seconds: float | None = None, headers: Mapping[str, str] | None = None) -> None:
+        """A rate limit refused a request (HTTP 429), and maybe said how long to wait."""
+        now = self._now()
+        if headers is not None:
+            self._read(headers, now)
+        wait = 0.0 if wait_seconds is None or wait_seconds == _ROUNDED_UP_SECONDS else wait_seconds
+        long = wait >= _LONG_WAIT_SECONDS and not self._refusals.expects_accidents
+        many = self._refusals.bad()
+        self._pace.refuse(now, wait, by_limit=many or long)
+
+    def failed(self) -> None:
+        """The server failed (5xx), was silent for too long, or the connection broke."""
+        self._refusals.good()
+        if self._failures.bad() and self._pace.finished >= self._uncut_from:
+            self._window = max(1.0, min(self._window, self.in_flight + 1.0) * _SHRINK)
+            self.memory.window = self._window
+            self._uncut_from = self._pace.finished + self.in_flight
+
+    def _take(self, tokens: int, now: float) -> None:
+        self.in_flight += 1
+        self._tokens += tokens
+        self._pace.take(now)
+        if self._allowances:
+            self._allowances.take(tokens, now)
+
+    def _release(self) -> None:
+        """Let start who may, and come back when the next one may."""
+        self._timer = None
+        waiting = self._waiting
+        while waiting:
+            future, tokens = waiting[0]
+            if future.done():  # cancelled
+                waiting.popleft()
+                continue
+            if self.in_flight >= self._window:
+                return  # `finished` comes back
+            now = self._now()
+            due = max(self._pace.due, self._allowances.ready_at(tokens, now))
+            if due > now:
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(due - now + _QUANTUM_SECONDS, self._release)
+                return
+            waiting.popleft()
+            self._take(tokens, now)
+            future.set_result(None)
+
+    def _grow_window(self) -> None:
+        step = max(1.0, self.concurrency / _STEPS_TO_FULL)
+        self._window = min(float(self.concurrency), self._window + step / self._window)
+        self.memory.window = self._window if self._window < self.concurrency else None
+
+    def _read(self, headers: Mapping[str, str], now: float) -> None:
+        """Learn what is left of the server's limits."""
+        told = told_limits(headers)
+        self._read_headers_at = now + (_READ_HEADERS_SECONDS if told else _LOOK_FOR_HEADERS_SECONDS)
+        if told:
+            tokens_each = self._tokens / max(1, self._pace.started)
+            in_flight = {"requests": float(self.in_flight), "tokens": self.in_flight * tokens_each}
+            self._allowances.tell(told, in_flight, now)

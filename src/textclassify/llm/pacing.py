@@ -1,0 +1,202 @@
+"""`Pace`: how fast requests may start, found out from what a server refuses.
+
+Few servers say what they allow, and each refusal is a request for nothing. A server with a limit behaves as a bucket
+that fills at an unknown rate and from which each request takes one drop. So:
+
+*Start fast, but not at once.* Requests start at 2,000 a second, and faster and faster while no answer has come: all
+workers of a run are busy within a tenth of a second, and yet few requests are under way when a limit is met.
+Later the pace doubles in a third of a second while it is what holds requests back; above 2,000 a second only while
+answers keep up, since a queue in front of the server gains nothing and meets the limit as a whole.
+
+*Measure.* Two moments at which the bucket was empty give its rate: requests let through between them, over the time
+between them. The first drought (refusals that are no accident, see `ShareAlarm`) halves the pace, the second
+gives the rate, and from then on requests start a little slower than that, so that none is refused. From time to time
+the pace grows until the bucket is empty once more: that measures the rate over a longer time, or finds that the server
+allows more by now.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from textclassify.llm.allowances import Allowance
+
+BURST_SECONDS = 0.004
+"""So many seconds' worth of requests may start at once: what a timer that comes late makes up for."""
+
+_FIRST_RATE = 2000.0  # requests per second
+_FILL_RATE = 16.0  # more, for each request started before the first answer
+_GROWTH, _FAST_GROWTH = 2.0, 1.0  # per second, exponential: doubles in 0.35 s, and in 0.7 s above the first rate
+_LOOK_SECONDS = 0.05  # how often the pace is reconsidered
+_LONG_LOOK_SECONDS = 0.2  # what a longer time counts as
+_LOOK_REQUESTS = 16
+_HELD_BACK = 0.7  # of the pace: requests that start faster than this would start even faster if they were let
+_KEEPS_UP = 0.9  # of the pace: answers that come faster than this leave no queue
+_MARGIN = 0.97  # of the rate measured
+_FEWEST_MEASURED = 4  # requests between two droughts
+_ENOUGH_MEASURED = 16  # requests between two droughts after which the older one is of no more use
+_DISPROVED = 6.0  # times the rate measured, and nothing refused
+_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0  # unless the server asks for more
+_JITTER, _LONGEST_JITTER_SECONDS = 0.1, 1.0
+_SHORTEST_HOLD_SECONDS, _LONGEST_HOLD_SECONDS = 5.0, 20.0
+_HOLD_REQUESTS_PER_SECOND = 100  # a slow server is tested less often, so that few of its requests are tests
+_AGREEMENT = 0.1  # relative difference of two measurements that confirm each other
+
+
+@dataclass(slots=True)
+class RateMemory:
+    """What is known of a server's limits, for the next connection to start from.
+
+    Args:
+        rate: requests per second that the server was measured to let through; None = no limit was met.
+        window: requests in flight that it copes with; None = as many as asked for.
+        resume_at: time of the governor's clock before which the server does not want to be asked.
+        allowances: what is left of the limits in the configuration.
+
+    """
+
+    rate: float | None = None
+    window: float | None = None
+    resume_at: float = -math.inf
+    allowances: dict[str, Allowance] = field(default_factory=dict)
+
+
+class _Moment(NamedTuple):
+    """What had happened by a time: requests started or let through, and requests done with."""
+
+    at: float
+    started: int
+    finished: int
+
+
+class Pace:
+    """When the next request may start: not before `due`.
+
+    Args:
+        memory: what is known from before; kept up to date.
+        now: the time.
+
+    """
+
+    def __init__(self, memory: RateMemory, now: float) -> None:
+        self.started = self.finished = self.refused = 0
+        self.per_second = _FIRST_RATE
+        self.due = now
+        self._memory = memory
+        self._interval = 1.0 / _FIRST_RATE
+        self._even = now  # when the next request would start if all were spaced evenly
+        self._look_at = 0  # requests started by the next look
+        self._looked = _Moment(now, 0, 0)
+        self._refused_at: float | None = None  # the last refusal of a drought that may go on
+        self._drought: _Moment | None = None  # the last one that was over
+        self._sent_per_second = _FIRST_RATE  # when the drought began
+        self._hold_seconds = _SHORTEST_HOLD_SECONDS
+        self._held_until = _Moment(-math.inf, 0, 0)
+        if memory.rate is not None:
+            self._hold(memory.rate, now)
+        if memory.resume_at > now:
+            self.pause(memory.resume_at)
+
+    def take(self, now: float) -> None:
+        """A request starts."""
+        self.started += 1
+        self._even = even = max(self._even, now) + self._interval
+        self.due = even - BURST_SECONDS
+        if self.started >= self._look_at:
+            self._look(now)
+
+    def pause(self, until: float) -> None:
+        """Nothing starts before that time, and nothing is made up for afterwards."""
+        self._even = max(self._even, until + BURST_SECONDS)
+        self.due = self._even - BURST_SECONDS
+
+    def refuse(self, now: float, wait_seconds: float, *, by_limit: bool) -> None:
+        """A request was refused: by a limit, or by accident, which changes nothing but in the middle of a drought."""
+        self.refused += 1
+        if self._refused_at is None:
+            if not by_limit:
+                return
+            self._sent_per_second = self._sending(now)
+            self._look_at = 0
+        self._refused_at = now
+        own = min(max(_SHORTEST_PAUSE_SECONDS, 2.0 * self._interval), _LONGEST_PAUSE_SECONDS)
+        pause = max(wait_seconds, own)
+        jitter = random.uniform(0.0, min(_JITTER * pause, _LONGEST_JITTER_SECONDS))  # noqa: S311 - no cryptography
+        self._memory.resume_at = max(self._memory.resume_at, now + pause + jitter)
+        self.pause(self._memory.resume_at)
+
+    def _look(self, now: float) -> None:
+        """Reconsider the pace."""
+        if self._refused_at is not None:
+            self._end_drought(self._refused_at, now)
+        elapsed = now - self._looked.at
+        self._look_at = self.started + (_LOOK_REQUESTS if self._interval * _LOOK_REQUESTS < _LOOK_SECONDS else 1)
+        if not self.finished and self._memory.rate is None:
+            self._set(_FIRST_RATE + _FILL_RATE * self.started)
+        if elapsed < _LOOK_SECONDS:
+            return
+        sent, done = self.started - self._looked.started, self.finished - self._looked.finished
+        self._looked = _Moment(now, self.started, self.finished)
+        held = now < self._held_until.at or self.started < self._held_until.started
+        if not held and sent >= _HELD_BACK * self.per_second * elapsed:
+            self._grow(min(elapsed, _LONG_LOOK_SECONDS), done >= _KEEPS_UP * self.per_second * elapsed)
+
+    def _grow(self, seconds: float, server_keeps_up: bool) -> None:  # noqa: FBT001 - the condition of growing
+        if self.per_second < _FIRST_RATE:
+            self._set(self.per_second * math.exp(_GROWTH * seconds))
+        elif server_keeps_up:
+            self._set(self.per_second * math.exp(_FAST_GROWTH * seconds))
+        else:
+            self._set(max(_FIRST_RATE, self.per_second * math.exp(-_FAST_GROWTH * seconds)))
+        if self._memory.rate is not None and self.per_second > _DISPROVED * self._memory.rate:
+            self._forget()
+
+    def _end_drought(self, refused_at: float, now: float) -> None:
+        """Slow down to half, or to the rate since the drought before."""
+        self._refused_at = None
+        self._looked = _Moment(now, self.started, self.finished)
+        # the request that starts just now is not yet let through
+        drought = _Moment(refused_at, self.started - 1 - self.refused, self.finished)
+        before = self._drought or drought
+        let_through = drought.started - before.started
+        if let_through < _FEWEST_MEASURED:
+            self._drought = before
+            self._set(self._sent_per_second / 2.0)
+            return
+        if let_through >= _ENOUGH_MEASURED:
+            self._drought = drought
+        rate = (let_through - 1) / (drought.at - before.at)
+        if self._memory.rate is not None and rate > (1.0 + _AGREEMENT) * self._memory.rate:
+            self._forget()  # some of what the bucket received did not fit into it: measure when it is empty
+            self._drought = drought
+            self._set(self._sent_per_second / 2.0)
+        else:
+            self._hold(rate, now)
+
+    def _hold(self, rate: float, now: float) -> None:
+        """Stay just below a rate for a while."""
+        known = self._memory.rate
+        confirmed = known is not None and abs(rate - known) <= _AGREEMENT * known
+        longer = min(2.0 * self._hold_seconds, _LONGEST_HOLD_SECONDS)
+        self._hold_seconds = longer if confirmed else _SHORTEST_HOLD_SECONDS
+        self._memory.rate = rate
+        self._set(_MARGIN * rate)
+        requests = int(self._hold_seconds * _HOLD_REQUESTS_PER_SECOND)
+        self._held_until = _Moment(now + self._hold_seconds, self.started + requests, 0)
+
+    def _forget(self) -> None:
+        self._memory.rate = self._drought = None
+        self._hold_seconds = _SHORTEST_HOLD_SECONDS
+
+    def _sending(self, now: float) -> float:
+        """Requests per second that were sent of late."""
+        elapsed = now - self._looked.at
+        sent = (self.started - self._looked.started) / elapsed if elapsed > _LOOK_SECONDS / 4.0 else self.per_second
+        return max(min(sent, self.per_second), 1.0)
+
+    def _set(self, per_second: float) -> None:
+        self.per_second = per_second
+        self._interval = 1.0 / per_second

@@ -1,0 +1,370 @@
+"""A run over many texts: each asked once, none lost, everything kept before it is handed on."""
+
+import asyncio
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from textclassify import LLMClassifier, load
+from textclassify.core.scales import Method, Status
+from textclassify.errors import AuthenticationError, BudgetError, ConfigError, StorageError
+from textclassify.llm import engine, llm_classifier
+from textclassify.llm.cache import ResponseCache
+from textclassify.llm.chat import ChatFailure, ChatReply, TokenLogprob
+from textclassify.testing import ScriptedChat
+
+LABELS = ["ham", "spam"]
+
+
+class Counting:
+    """Answers A, or what `answers` holds for a passage of the question; remembers questions and how many were open."""
+
+    name, model = "counting", "m"
+
+    def __init__(self, answers=(), delay=0.0):
+        self.answers = dict(answers)
+        self.delay = delay
+        self.asked = []
+        self.open = self.most_open = 0
+
+    async def complete(self, request):
+        question = request.messages[-1].content
+        self.asked.append(question)
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        await asyncio.sleep(self.delay)
+        self.open -= 1
+        for passage, answer in self.answers.items():
+            if passage in question:
+                if isinstance(answer, BaseException):
+                    raise answer
+                return answer if isinstance(answer, ChatReply) else ChatReply(answer)
+        return ChatReply("A")
+
+
+@pytest.fixture
+def over(tmp_path):
+    """A classifier over a chat, with a cache of its own."""
+
+    def make(chat, **options):
+        return LLMClassifier(LABELS, chat=chat, cache_dir=tmp_path / "cache", **options)
+
+    return make
+
+
+def test_requests_wait_together_up_to_the_concurrency(over):
+    """Latency is what bulk labelling spends its time on."""
+    chat = Counting(delay=0.05)
+    started = time.monotonic()
+
+    over(chat, concurrency=10).predict([f"text {i}" for i in range(40)])
+
+    assert chat.most_open == 10
+    assert 0.2 <= time.monotonic() - started < 2.0
+
+
+def test_answers_come_back_in_the_order_of_the_texts(over):
+    """The last question may well be answered first."""
+    chat = ScriptedChat({"odd": "A", "even": "B"})
+    texts = [f"{'odd' if i % 2 else 'even'} {i}" for i in range(600)]
+    assert over(chat).predict(texts).predictions == ["ham" if "odd" in text else "spam" for text in texts]
+
+
+def test_equal_texts_are_asked_about_once_and_the_first_bears_the_cost(over):
+    """Real data repeats itself, and every repeat would be paid."""
+    chat = Counting()
+    scores = over(chat).predict_scores(["a", "b", "a", "a"])
+
+    assert len(chat.asked) == 2
+    assert scores.answered.all()
+    assert np.isnan(scores.cost).tolist() == [True, True, False, False]
+
+
+def test_a_failed_row_stops_nobody_and_is_asked_again_next_time(over):
+    """Failures are never kept."""
+    chat = Counting({"long": ChatFailure(Status.TOO_LONG, "9000 tokens")})
+    for _ in range(2):
+        scores = over(chat).predict_scores(["short", "long"])
+        assert scores.status.tolist() == [Status.OK, Status.TOO_LONG]
+    assert len(chat.asked) == 3
+
+
+def test_an_unreadable_answer_is_asked_for_once_more_and_then_is_invalid_for_good(over):
+    """One repair, never a default label; and the useless answer was paid, so it is not bought again."""
+    chat = Counting({"strange": "perhaps"})
+    for _ in range(2):
+        assert over(chat).predict_scores(["strange"]).status.tolist() == [Status.INVALID]
+    assert len(chat.asked) == 2
+    assert all("strange" in question for question in chat.asked)
+    assert chat.asked[0] != chat.asked[1]
+
+
+def test_a_repaired_answer_counts(over):
+    chat = Counting({"could not be used": "B", "strange": "perhaps"})
+    assert over(chat).predict(["strange"]).predictions == ["spam"]
+
+
+def test_a_refusal_is_not_argued_with(over):
+    chat = Counting({"bad": ChatReply("", refusal="I cannot help with that.")})
+    assert over(chat).predict_scores(["bad"]).status.tolist() == [Status.REFUSED]
+    assert len(chat.asked) == 1
+
+
+def test_an_error_of_the_run_stops_it_and_keeps_what_was_answered(over):
+    """A key that is revoked in the middle costs no answer that was received before."""
+    chat = Counting({"t5 ": AuthenticationError("revoked")})
+    with pytest.raises(AuthenticationError, match="revoked"):
+        over(chat, concurrency=1, method="hard").predict([f"t{i} " for i in range(300)])
+    assert len(chat.asked) == 6
+
+    chat.answers.clear()
+    assert over(chat, method="hard").predict_scores([f"t{i} " for i in range(300)]).answered.all()
+    assert len(chat.asked) == 6 + 295
+
+
+def test_what_is_on_its_way_when_a_run_stops_is_waited_for_and_kept(over):
+    """It is paid, whatever becomes of the run."""
+    chat = Counting({"bad": AuthenticationError("revoked")}, delay=0.05)
+    with pytest.raises(AuthenticationError):
+        over(chat, concurrency=3).predict(["bad", "one", "two", "three"])
+    chat.answers.clear()
+    over(chat).predict(["one", "two"])
+    assert sum("one" in question or "two" in question for question in chat.asked) == 2
+
+
+def test_an_interrupt_keeps_what_was_answered(over):
+    """Ctrl-C is how people stop long runs."""
+    chat = Counting({"t5 ": KeyboardInterrupt()})
+    with pytest.raises(KeyboardInterrupt):
+        over(chat, concurrency=1, method="hard").predict([f"t{i} " for i in range(100)])
+    chat.answers.clear()
+    assert over(chat, method="hard").predict_scores([f"t{i} " for i in range(5)]).answered.all()
+    assert len(chat.asked) == 6
+
+
+def test_an_answer_is_on_disk_before_its_slot_is_used_again(tmp_path):
+    """A killed process loses what was in flight and nothing else."""
+    on_disk = []
+
+    class Watching(Counting):
+        async def complete(self, request):
+            with ResponseCache(tmp_path) as other:
+                on_disk.append(other.stats().answers)
+            return await super().complete(request)
+
+    chat = Watching()
+    LLMClassifier(LABELS, chat=chat, cache_dir=tmp_path, concurrency=1, method="hard").predict(["a", "b", "c"])
+    assert on_disk == [0, 1, 2]
+
+
+def test_a_disk_that_fails_in_the_middle_loses_no_answer(over, monkeypatch, caplog):
+    """The answers are paid for; the caller gets them and is told."""
+
+    class FullDisk(ResponseCache):
+        def flush(self):
+            if self.waiting:
+                raise StorageError("no space left")
+            super().flush()
+
+    monkeypatch.setattr(llm_classifier, "ResponseCache", FullDisk)
+    assert over(Counting()).predict_scores([f"t{i}" for i in range(50)]).answered.all()
+    assert "no longer kept on disk" in caplog.text
+
+
+def test_several_threads_at_once_ask_each_question_once(over):
+    """Web servers call classifiers from a pool, and its members hear the same texts."""
+    chat = Counting(delay=0.01)
+    classifier, found = over(chat), {}
+
+    def work(number):
+        found[number] = classifier.predict([f"t{i}" for i in range(40)]).predictions
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert found == {number: ["ham"] * 40 for number in range(4)}
+    assert len(chat.asked) == 40
+
+
+def test_log_probabilities_are_used_where_the_first_reply_brings_them(over):
+    """They say how sure the model is, at the price of a hard label."""
+    token = TokenLogprob("B", np.log(0.7), (("B", np.log(0.7)), ("A", np.log(0.3))))
+    scores = over(Counting({"sure": ChatReply("B", logprobs=(token,))})).predict_scores(["sure"])
+    assert scores.method.tolist() == [Method.LOGPROBS]
+    assert scores.probabilities[0] == pytest.approx([0.3, 0.7], abs=1e-6)
+
+
+def test_a_model_without_log_probabilities_is_found_out_by_its_first_reply_and_nothing_is_paid_twice(over):
+    """The replies that showed it are good for their labels, in this run and in the next."""
+    chat = Counting()
+    texts = [f"t{i}" for i in range(300)]
+    for _ in range(2):
+        scores = over(chat).predict_scores(texts)
+        assert set(scores.method) == {Method.HARD}
+    over(chat, method="hard").predict_scores(texts)
+    assert len(chat.asked) == 300
+
+
+def test_rows_in_the_cache_are_read_anew_when_replies_are_read_differently(over, monkeypatch):
+    """A better parser needs no new answer."""
+    chat = Counting()
+    over(chat).predict(["a"])
+    monkeypatch.setattr(engine, "READING_VERSION", engine.READING_VERSION + 1)
+    assert over(chat).predict(["a"]).predictions == ["ham"]
+    assert len(chat.asked) == 1
+
+
+def test_votes_are_shares_of_several_replies(over):
+    """Samples of one prompt, each kept under its own key."""
+    answers = iter("AABAB")
+    chat = ScriptedChat(lambda _: next(answers))
+    scores = over(chat, method="votes", n_samples=5, concurrency=1).predict_scores(["text"])
+    assert scores.values[0] == pytest.approx([0.6, 0.4])
+    assert scores.method.tolist() == [Method.VOTES]
+    assert len(chat.asked) == 5
+
+
+def test_scores_in_words_are_normalised(over):
+    scores = over(ScriptedChat(lambda _: '{"A": 0.2, "B": 0.6}'), method="verbal").predict_scores(["text"])
+    assert scores.probabilities[0] == pytest.approx([0.25, 0.75])
+    assert scores.method.tolist() == [Method.VERBAL]
+
+
+def test_from_the_cache_alone_missing_rows_are_named_and_nothing_is_asked(over, caplog):
+    """A whole run replays without a key."""
+    chat = Counting()
+    over(chat).predict(["known"])
+    scores = over(chat, cache_only=True).predict_scores(["known", "new"])
+    assert scores.status.tolist() == [Status.OK, Status.NOT_CALLED]
+    assert len(chat.asked) == 1
+    assert "1 of 2 texts" in caplog.text
+
+
+def test_a_stream_hands_on_every_row_once_with_its_place(over):
+    """Also repeated and blank ones, of an iterator that is read as it goes."""
+    chat = ScriptedChat({"odd": "A", "even": "B"})
+
+    async def collected():
+        texts = (["odd", "", "even", "odd"][i % 4] + (f" {i}" if i % 4 in {0, 2} else "") for i in range(9000))
+        return [row async for row in over(chat).astream(texts)]
+
+    rows = sorted(asyncio.run(collected()))
+    assert [row.row for row in rows] == list(range(9000))
+    assert [row.label for row in rows[:4]] == ["ham", None, "spam", "ham"]
+    assert rows[1].status is Status.INVALID
+
+
+def test_a_stream_that_is_left_early_stops_asking(over):
+    chat = Counting(delay=0.01)
+
+    async def first():
+        stream = over(chat, concurrency=4).astream(f"t{i}" for i in range(10_000))
+        row = await anext(stream)
+        await stream.aclose()
+        return row
+
+    assert asyncio.run(first()).label == "ham"
+    assert len(chat.asked) < 50
+
+
+def test_it_has_an_asynchronous_way_in(over):
+    """Blocking the loop of an asynchronous program is not an option there."""
+    scores = asyncio.run(over(Counting()).apredict_scores(["a", ""]))
+    assert scores.status.tolist() == [Status.OK, Status.INVALID]
+
+
+def test_a_redaction_runs_before_a_text_leaves(over):
+    chat = Counting()
+    over(chat, redact=lambda text: text.replace("Ann", "NAME")).predict(["Ann called", "Bob called"])
+    assert not any("Ann" in question for question in chat.asked)
+    assert any("NAME called" in question for question in chat.asked)
+
+
+def test_several_texts_share_a_request_and_those_that_come_back_wrong_are_asked_alone(over):
+    """Fewer requests, and still every row has its own answer."""
+
+    def reply(request):
+        question = request.messages[-1].content
+        if '"1"' not in request.messages[0].content:
+            return "B"
+        return '{"1": "A", "2": "perhaps", "3": "B"}' if "three" in question else '{"1": "A"}'
+
+    chat = ScriptedChat(reply)
+    packed = over(chat, method="hard", texts_per_request=3)
+    result = packed.predict(["one", "two", "three", "four"])
+
+    assert result.predictions == ["ham", "spam", "spam", "ham"]
+    assert len(chat.asked) == 3
+    assert packed.predict(["two"]).predictions == ["spam"]
+    assert len(chat.asked) == 3
+
+
+def test_scores_of_several_texts_in_one_reply_are_refused(over):
+    """A reply about several texts has no log-probability of each."""
+    with pytest.raises(ConfigError, match="needs method='hard' or 'votes'"):
+        over(Counting(), method="logprobs", texts_per_request=3).predict(["one"])
+
+
+def test_a_run_stops_before_it_costs_more_than_it_may(tmp_path, server):
+    """Reserved before, reconciled after; what was answered is kept for the next run."""
+    texts = [f"text {i}" for i in range(50)]
+    classifier = LLMClassifier(
+        LABELS, provider="openai", model="gpt-4o-mini", base_url=server.url, api_key="sk-any", cache_dir=tmp_path
+    )
+    with pytest.raises(BudgetError, match="Every answer is kept"):
+        classifier.set_params(max_cost=0.00026, concurrency=2).predict(texts)
+    spent = len(server.asked)
+    assert 0 < spent < 100
+
+    classifier.set_params(max_cost=None).predict(texts)
+    assert len({str(asked["messages"]) for asked in server.asked}) == 50 * 2  # the server's answers are no labels
+    with ResponseCache(tmp_path) as cache:
+        assert sum(run.answers for run in cache.runs()) == len(server.asked)
+
+
+def test_a_cap_needs_a_price(over):
+    """An unknown price is never taken for nothing."""
+    with pytest.raises(ConfigError, match="price of counting/m"):
+        over(Counting(), max_cost=1.0).predict(["one"])
+
+
+def test_an_estimate_asks_nothing_and_knows_what_is_kept(over):
+    chat = Counting()
+    over(chat).predict(["a", "b"])
+    estimate = over(chat).estimate(["a", "b", "b", "c", ""])
+
+    assert (estimate.rows, estimate.blank, estimate.distinct, estimate.cached, estimate.requests) == (5, 1, 3, 3, 1)
+    assert estimate.cost is None
+    assert len(chat.asked) == 2
+
+
+def test_a_loaded_classifier_that_redacted_refuses_to_send_texts_as_they_are(over, tmp_path):
+    """A folder holds no functions, and forgetting this one would give away what must not leave."""
+    over(Counting(), redact=str.upper).save(tmp_path / "model")
+    with pytest.raises(ConfigError, match=r"set_params\(redact=...\)"):
+        load(tmp_path / "model").predict(["one"])
+
+
+def test_a_template_travels_with_the_saved_classifier(over, tmp_path):
+    """The file may not be there where the folder is opened."""
+    (tmp_path / "prompt.txt").write_text("Sort it:\n{labels}\n{text}\nCode:")
+    over(Counting(), template=tmp_path / "prompt.txt").save(tmp_path / "model")
+    (tmp_path / "prompt.txt").unlink()
+    chat = Counting()
+    load(tmp_path / "model").set_params(chat=chat, cache_dir=tmp_path / "other").predict(["one"])
+    assert chat.asked[0].startswith("Sort it:")
+
+
+def test_nearest_examples_are_shown_with_a_text_and_the_whole_pool_counts_as_seen(over):
+    texts = [f"{word} {i}" for word in ("parcel", "invoice") for i in range(6)]
+    chat = Counting()
+    fitted = over(chat, nearest_examples=2).fit(texts, ["ham"] * 6 + ["spam"] * 6)
+    fitted.predict(["parcel late"])
+
+    assert len(fitted.seen_row_ids) == 6
+    assert len(fitted.pool_.texts) == 6
