@@ -180,6 +180,24 @@ def test_a_configuration_without_language_models_asks_nobody():
     assert "no language model" in run.notes[0]
 
 
+def test_a_configuration_is_estimated_without_a_server_or_a_key(tmp_path, monkeypatch):
+    """People ask what it costs before they get one; what runs on a server of theirs costs nothing."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "VLLM_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    settings = {"llm_provider": ["openai", "vllm"], "llm_model": ["gpt-4o-mini", "m"], "fusion_rows": 20}
+    run = estimate_training(Config.of(settings | {"cache_dir": tmp_path}), messages(60), messages(9))
+
+    found = {(one.source, one.stage): one.estimate for one in run.asked}
+    assert {name: one.rows for name, one in found.items()} == {
+        ("llm_openai", "training"): 20,
+        ("llm_openai", "test"): 9,
+        ("llm_vllm", "training"): 20,
+        ("llm_vllm", "test"): 9,
+    }
+    assert found["llm_openai", "training"].cost.expected > 0
+    assert found["llm_vllm", "training"].cost.expected == 0
+
+
 def test_an_unknown_price_is_said_in_words():
     """In the table, in the notes with the remedy, and as null in JSON; nowhere as $0."""
     data = messages(4)

@@ -3,7 +3,10 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 import tempfile
+import threading
 import warnings
 from hashlib import sha256
 from pathlib import Path
@@ -242,7 +245,40 @@ def test_other_connections_of_the_process_keep_their_locks(cache):
     cache.flush()
     with ResponseCache(cache.path.parent) as second:
         second.get_many(KEYS[:1])
-    journal = cache.path.with_name(cache.path.name + "-wal")
+    program = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM facts'); db.close()"
+    subprocess.run([sys.executable, "-c", program, str(cache.path)], check=True)
 
-    assert journal.exists()  # else the second one took itself for the last
-    assert cache.get_many(KEYS[:1]) == {KEYS[0]: b"a"}
+    # Whoever finds no lock when it closes takes itself for the last, and removes the journal that is written to here.
+    assert cache.path.with_name(f"{cache.path.name}-wal").exists()
+
+
+def test_who_changes_the_file_is_alone_and_others_wait(cache):
+    """What is read and what is then written must not have another's commit between them; nor may the other fail."""
+    with ResponseCache(cache.path.parent) as other:
+        other.get_many(KEYS[:1])
+        thread = threading.Thread(target=other.set_fact, args=("a", "theirs"))
+
+        def change(db):
+            db.execute("SELECT * FROM facts").fetchall()
+            thread.start()
+            thread.join(0.05)
+            db.execute("INSERT INTO facts VALUES ('a', 'ours')")
+
+        cache._file.write(change)
+        thread.join()
+
+    assert cache.fact("a") == "theirs"
+
+
+def test_a_change_that_is_interrupted_leaves_nothing_behind(cache):
+    """Ctrl-C may come at any time; what comes after it must find the file unlocked."""
+
+    def change(db):
+        db.execute("INSERT INTO facts VALUES ('a', 'half')")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache._file.write(change)
+    cache.set_fact("b", "whole")
+
+    assert (cache.fact("a"), cache.fact("b")) == (None, "whole")

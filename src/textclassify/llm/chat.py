@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -210,7 +210,12 @@ class ConnectedChat(Chat, Protocol):
 
 @runtime_checkable
 class PacedChat(Chat, Protocol):
-    """An open `Chat` that paces its requests: each is admitted before it is completed."""
+    """An open `Chat` that paces its requests: each is admitted before it is completed.
+
+    `before_retry` is awaited before a request is sent again whose last try may have been billed; None = nobody asks.
+    """
+
+    before_retry: Callable[[ChatRequest], Awaitable[None]] | None
 
     @property
     def tries(self) -> int:

@@ -8,12 +8,14 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TypeVar
 
+from textclassify.core.scales import Status
 from textclassify.errors import StorageError
 from textclassify.llm.budget import Budget, most_expensive
 from textclassify.llm.cache import ResponseCache
-from textclassify.llm.chat import Chat, ChatReply, ChatRequest, PacedChat
+from textclassify.llm.chat import Chat, ChatFailure, ChatReply, ChatRequest, PacedChat
 from textclassify.llm.completions import read_reply, written
 from textclassify.llm.prices import Price
 
@@ -97,6 +99,9 @@ class Exchange:
         self.tally = Tally()
         self.on_commit = on_commit
         self._paced = chat if isinstance(chat, PacedChat) else None
+        if self._paced is not None and budget is not None:
+            self._paced.before_retry = self._hold_again
+        self._held: dict[int, float] = {}
         self._flying: dict[bytes, asyncio.Future[ChatReply] | None] = {}
         self._in_flight = 0
         self._run: int | None = None
@@ -195,37 +200,50 @@ class Exchange:
             shared.cancel()
 
     async def _paid(self, request: ChatRequest) -> tuple[ChatReply, float]:
-        """Reserve, ask, reconcile."""
-        held = 0.0 if self.budget is None else await self._hold(self.budget, request)
+        """Reserve, ask, reconcile; what may have been billed without a reply counts in full."""
+        if self.budget is None:
+            return await self._sent(request)
+        await self._hold(self.budget, request)
         cost = 0.0
         try:
-            if self._paced is not None and not self._paced.try_admit(request):
-                await self._interruptible(self._paced.admit(request))
-            if self.cache.waiting + self._in_flight >= self.concurrency:
-                await self._next_commit()
-            self._in_flight += 1
-            self.tally.asked += 1
-            try:
-                reply = await self.chat.complete(request)
-            except Exception:
-                self.tally.failed += 1
-                raise
-            finally:
-                self._in_flight -= 1
-            cost = self._count(reply)
+            reply, cost = await self._sent(request)
+        except ChatFailure as failure:
+            cost = math.nan if failure.status in {Status.FAILED, Status.INVALID} else 0.0
+            raise
+        except asyncio.CancelledError:
+            cost = math.nan
+            raise
         finally:
-            if self.budget is not None:
+            held = self._held.pop(id(request), None)
+            if held is not None:
                 self.budget.reconcile(held, cost)
         return reply, cost
 
-    async def _interruptible(self, waiting: Awaitable[Result]) -> Result:
+    async def _sent(self, request: ChatRequest) -> tuple[ChatReply, float]:
+        """Ask when it is this request's turn, and when what a crash could lose is little enough."""
+        if self._paced is not None and not self._paced.try_admit(request):
+            await self._interruptible(partial(self._paced.admit, request))
+        if self.cache.waiting + self._in_flight >= self.concurrency:
+            await self._next_commit()
+        self._in_flight += 1
+        self.tally.asked += 1
+        try:
+            reply = await self.chat.complete(request)
+        except Exception:
+            self.tally.failed += 1
+            raise
+        finally:
+            self._in_flight -= 1
+        return reply, self._count(reply)
+
+    async def _interruptible(self, wait: Callable[[], Awaitable[Result]]) -> Result:
         """Return what is waited for; `stop` ends the wait, because nothing is on its way yet."""
         task = asyncio.current_task()
         if task is None or self._stopped:
             raise asyncio.CancelledError
         self._waiting.add(task)
         try:
-            return await waiting
+            return await wait()
         finally:
             self._waiting.discard(task)
 
@@ -235,14 +253,20 @@ class Exchange:
         for task in self._waiting:
             task.cancel()
 
-    async def _hold(self, budget: Budget, request: ChatRequest) -> float:
-        """Reserve what a request may cost at most."""
+    async def _hold(self, budget: Budget, request: ChatRequest) -> None:
+        """Reserve what one try of a request can cost at most."""
         size = sum(len(message.content.encode("utf-8", "replace")) for message in request.messages)
         size += 0 if request.response_schema is None else len(json.dumps(request.response_schema))
         held = most_expensive(size, request.max_tokens, self.price, messages=len(request.messages))
-        if not await self._interruptible(budget.reserve_or_wait(held)):
+        if not await self._interruptible(partial(budget.reserve_or_wait, held)):
             raise budget.exhausted(held)
-        return held
+        self._held[id(request)] = held
+
+    async def _hold_again(self, request: ChatRequest) -> None:
+        """Count a try that may have been billed in full, and reserve as much for the next one."""
+        if self.budget is not None:
+            self.budget.reconcile(self._held.pop(id(request)), math.nan)
+            await self._hold(self.budget, request)
 
     def _count(self, reply: ChatReply) -> float:
         usage, tally = reply.usage, self.tally

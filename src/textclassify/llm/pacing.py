@@ -36,6 +36,7 @@ _LOOK_REQUESTS = 16
 _HELD_BACK = 0.7  # of the pace: requests that start faster than this would start even faster if they were let
 _KEEPS_UP = 0.9  # of the pace: answers that come faster than this leave no queue
 _MARGIN = 0.97  # of the rate measured
+_AT_LEISURE = 0.2  # share of the time between two droughts in which the pace was not what held requests back
 _FEWEST_MEASURED = 4  # requests between two droughts
 _ENOUGH_MEASURED = 16  # requests between two droughts after which the older one is of no more use
 _DISPROVED = 6.0  # times the rate measured, and nothing refused
@@ -92,6 +93,7 @@ class Pace:
         self._looked = _Moment(now, 0, 0)
         self._refused_at: float | None = None  # the last refusal of a drought that may go on
         self._drought: _Moment | None = None  # the last one that was over
+        self._leisure_seconds = 0.0  # since then
         self._sent_per_second = _FIRST_RATE  # when the drought began
         self._hold_seconds = _SHORTEST_HOLD_SECONDS
         self._held_until = _Moment(-math.inf, 0, 0)
@@ -140,8 +142,9 @@ class Pace:
             return
         sent, done = self.started - self._looked.started, self.finished - self._looked.finished
         self._looked = _Moment(now, self.started, self.finished)
-        held = now < self._held_until.at or self.started < self._held_until.started
-        if not held and sent >= _HELD_BACK * self.per_second * elapsed:
+        if sent < _HELD_BACK * self.per_second * elapsed:
+            self._leisure_seconds += elapsed
+        elif now >= self._held_until.at and self.started >= self._held_until.started:
             self._grow(min(elapsed, _LONG_LOOK_SECONDS), done >= _KEEPS_UP * self.per_second * elapsed)
 
     def _grow(self, seconds: float, server_keeps_up: bool) -> None:  # noqa: FBT001 - the condition of growing
@@ -155,26 +158,34 @@ class Pace:
             self._forget()
 
     def _end_drought(self, refused_at: float, now: float) -> None:
-        """Slow down to half, or to the rate since the drought before."""
+        """Slow down: to half of what was sent, or to the rate since the drought before."""
         self._refused_at = None
         self._looked = _Moment(now, self.started, self.finished)
         # the request that starts just now is not yet let through
         drought = _Moment(refused_at, self.started - 1 - self.refused, self.finished)
-        before = self._drought or drought
+        before = self._drought
+        if before is None or self._leisure_seconds > _AT_LEISURE * (drought.at - before.at):
+            self._measure_from(drought)
+            return
         let_through = drought.started - before.started
         if let_through < _FEWEST_MEASURED:
-            self._drought = before
-            self._set(self._sent_per_second / 2.0)
+            self._measure_from(before)
             return
-        if let_through >= _ENOUGH_MEASURED:
-            self._drought = drought
         rate = (let_through - 1) / (drought.at - before.at)
         if self._memory.rate is not None and rate > (1.0 + _AGREEMENT) * self._memory.rate:
-            self._forget()  # some of what the bucket received did not fit into it: measure when it is empty
-            self._drought = drought
-            self._set(self._sent_per_second / 2.0)
-        else:
-            self._hold(rate, now)
+            self._measure_from(drought)  # the bucket may have been full for a while
+            return
+        if let_through >= _ENOUGH_MEASURED:
+            self._drought, self._leisure_seconds = drought, 0.0
+        self._hold(rate, now)
+
+    def _measure_from(self, drought: _Moment) -> None:
+        """Slow down, and count what is let through until the next drought."""
+        if drought is not self._drought:
+            self._forget()
+        self._drought = drought
+        self._held_until = drought
+        self._set(self._sent_per_second / 2.0)
 
     def _hold(self, rate: float, now: float) -> None:
         """Stay just below a rate for a while."""
@@ -188,7 +199,9 @@ class Pace:
         self._held_until = _Moment(now + self._hold_seconds, self.started + requests, 0)
 
     def _forget(self) -> None:
+        """Know of no limit any more."""
         self._memory.rate = self._drought = None
+        self._leisure_seconds = 0.0
         self._hold_seconds = _SHORTEST_HOLD_SECONDS
 
     def _sending(self, now: float) -> float:

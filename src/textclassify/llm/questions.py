@@ -167,7 +167,9 @@ class Question:
         if self.top_logprobs is None or self.decided or reply.status is not Status.OK:
             return True
         if self.decided is None:
-            self.decided = usable_logprobs(reply)
+            self.decided = self._brings_logprobs(reply)
+            if self.decided is None:
+                return True
             if self.on_decided is not None:
                 self.on_decided(self.decided)
         if not self.decided and self.fallback is None:
@@ -176,6 +178,15 @@ class Question:
                 "'auto', which finds out"
             )
         return self.decided
+
+    def _brings_logprobs(self, reply: ChatReply) -> bool | None:
+        """Return whether the log-probabilities of a reply can be used; None when its answer tells nothing at all."""
+        if not usable_logprobs(reply):
+            return False
+        if self.reader.read(reply) is not None:
+            return True
+        names_a_label = self.fallback is not None and self.fallback.reader.read(reply) is not None
+        return False if names_a_label else None
 
     def instead(self) -> Question:
         """Return how to ask when there are no log-probabilities."""

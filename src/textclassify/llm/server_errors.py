@@ -64,6 +64,7 @@ class Retry:
         wait_seconds: how long the server asks to wait; None = it does not say.
         rate_limited: whether the server works but wants fewer requests.
         connected: whether anybody answered at all.
+        may_be_billed: whether the server may have worked for it all the same.
 
     """
 
@@ -71,6 +72,7 @@ class Retry:
     wait_seconds: float | None = None
     rate_limited: bool = False
     connected: bool = True
+    may_be_billed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

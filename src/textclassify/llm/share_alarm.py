@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 _MANY = 0.5  # share of bad outcomes that is looked for
-_RARE = 0.005  # share that is usual, before anything is known
+_RARE = 0.01  # share that is usual, before anything is known
 _KNOWN = 50.0  # outcomes that this guess is worth
 _REMEMBERED = 1000.0  # outcomes
 _LEAST_CONTRAST = 1.25  # a share that is usual is never so high that many would be no news
@@ -18,12 +18,12 @@ class ShareAlarm:
     """Notices when bad outcomes become many at once, whatever share of them is usual.
 
     Page's CUSUM test (Biometrika 41, 1954) for a change of their share from the usual one, which is learned on the
-    way, to one half: it takes two in a row when they are rare, and four of five when one in twenty is usual.
+    way, to one half: it takes three in a row when they are rare, and four of five when one in twenty is usual.
 
     Example:
         >>> alarm = ShareAlarm()
-        >>> alarm.bad(), alarm.bad()
-        (False, True)
+        >>> alarm.bad(), alarm.bad(), alarm.bad()
+        (False, False, True)
 
     """
 

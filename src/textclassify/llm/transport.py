@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
@@ -126,6 +126,7 @@ class _Connection:
     def __init__(self, chat: HttpChat, session: aiohttp.ClientSession, headers: Mapping[str, str]) -> None:
         endpoint = chat.endpoint
         self.name, self.model, self.tries = chat.name, chat.model, 0
+        self.before_retry: Callable[[ChatRequest], Awaitable[None]] | None = None
         self._memory, self._session, self._retries = chat.memory, session, chat.retries
         self._timeout_seconds, self._max_reply_bytes = chat.timeout_seconds, chat.max_reply_bytes
         self._url = URL(f"{endpoint.base_url}/chat/completions")
@@ -176,6 +177,8 @@ class _Connection:
                 course.refusals.append(trouble)
             elif isinstance(trouble, Retry):
                 await self._wait(course, trouble)
+                if trouble.may_be_billed and self.before_retry is not None:
+                    await self.before_retry(request)
             else:
                 raise self._memory.refused(trouble)
             await self._governor.start(_tokens(request))
@@ -232,8 +235,8 @@ class _Connection:
         if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
             return Retry(f"cannot connect ({type(error).__name__})", connected=False)
         if isinstance(error, TimeoutError):
-            return Retry(f"no answer within {self._timeout_seconds:g} s")
-        return Retry(f"the connection broke: {type(error).__name__}")
+            return Retry(f"no answer within {self._timeout_seconds:g} s", may_be_billed=True)
+        return Retry(f"the connection broke: {type(error).__name__}", may_be_billed=True)
 
     def _understood(
         self, status: int, headers: Mapping[str, str], answer: bytes, sent: Mapping[str, Any]
@@ -249,7 +252,7 @@ class _Connection:
                 status = failed
             except ValueError:  # cut short, not JSON, not UTF-8, or not a completion
                 self._governor.failed()
-                return Retry("HTTP 200, but the reply is no chat completion")
+                return Retry("HTTP 200, but the reply is no chat completion", may_be_billed=True)
         if 300 <= status < 400:
             return ProviderError(f"{self._url} redirects (HTTP {status}), which is not followed: correct base_url")
         verdict = judge(status, headers, self._scrubbed(answer), sent)
