@@ -1,8 +1,10 @@
 """A run over many texts: each asked once, none lost, everything kept before it is handed on."""
 
 import asyncio
+import sqlite3
 import threading
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -368,3 +370,15 @@ def test_nearest_examples_are_shown_with_a_text_and_the_whole_pool_counts_as_see
 
     assert len(fitted.seen_row_ids) == 6
     assert len(fitted.pool_.texts) == 6
+
+
+def test_a_kept_reply_that_cannot_be_read_is_asked_for_again_once(over, tmp_path, monkeypatch):
+    """A damaged answer must neither stop a run nor be paid for in every run."""
+    chat = Counting()
+    over(chat, method="hard").predict(["one"])
+    with closing(sqlite3.connect(next((tmp_path / "cache").glob("*.sqlite")))) as file, file:
+        file.execute("UPDATE replies SET reply = x'00'")
+    for version in (2, 3):
+        monkeypatch.setattr(engine, "READING_VERSION", version)
+        assert over(chat, method="hard").predict(["one"]).predictions == ["ham"]
+    assert len(chat.asked) == 2

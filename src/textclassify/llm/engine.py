@@ -24,8 +24,8 @@ READING_VERSION = 1
 """Raised whenever a reply is read differently: rows of the hot table are then read anew from the raw replies."""
 BLOCK = 4096
 """Rows looked up in the hot table at a time."""
-PIECE = 256
-"""Rows claimed, and looked up among the raw replies, at a time."""
+PIECE = 64
+"""Rows claimed, and looked up among the raw replies, at a time; a crash counts them all as possibly lost."""
 DRAIN_SECONDS = 5.0
 """So long a run that is stopped waits for replies that are on their way and paid."""
 _DEFERRED_SECONDS = 0.05

@@ -153,14 +153,26 @@ class Exchange:
             return self._fresh[key], 0.0
         if kept is None:
             kept = await self._prepared(key)
-        body = kept.get(key)
-        reply = None if body is None else _read(body)
+        reply = self._kept(key, kept)
         if reply is not None:
             self.tally.cached += 1
             return reply, 0.0
         if self.cache_only:
             raise NotKeptError
         return await self._asked(request, key)
+
+    def _kept(self, key: bytes, kept: Mapping[bytes, bytes]) -> ChatReply | None:
+        """Return a kept reply; one that cannot be read is forgotten, so that it is asked for again."""
+        body = kept.get(key)
+        if body is None:
+            return None
+        try:
+            return read_reply(body, cached=True)
+        except ValueError:
+            logger.warning("a kept reply cannot be read and is asked for again")
+            if not self.cache_only:
+                self.cache.forget([key])
+            return None
 
     async def _prepared(self, key: bytes) -> dict[bytes, bytes]:
         while True:
@@ -334,12 +346,3 @@ class Exchange:
         done = {name: getattr(now, name) - getattr(before, name) for name in _COUNTED}
         self.cache.add_to_run(self._run, tries=tries - self._tries_counted, **done)
         self._counted, self._tries_counted = replace(now), tries
-
-
-def _read(body: bytes) -> ChatReply | None:
-    """Return a kept reply; None when it cannot be read, so that it is asked for again."""
-    try:
-        return read_reply(body, cached=True)
-    except ValueError:
-        logger.warning("a kept reply cannot be read and is asked for again")
-        return None

@@ -43,7 +43,7 @@ _DISPROVED = 6.0  # times the rate measured, and nothing refused
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0  # unless the server asks for more
 _JITTER, _LONGEST_JITTER_SECONDS = 0.1, 1.0
 _SHORTEST_HOLD_SECONDS, _LONGEST_HOLD_SECONDS = 5.0, 20.0
-_HOLD_REQUESTS_PER_SECOND = 100  # a slow server is tested less often, so that few of its requests are tests
+_HOLD_REQUESTS_PER_SECOND = 20  # a slow server is tested less often, so that few of its requests are tests
 _AGREEMENT = 0.1  # relative difference of two measurements that confirm each other
 
 
@@ -91,6 +91,7 @@ class Pace:
         self._even = now  # when the next request would start if all were spaced evenly
         self._look_at = 0  # requests started by the next look
         self._looked = _Moment(now, 0, 0)
+        self._looked_sent = 0.0  # requests per second before that look
         self._refused_at: float | None = None  # the last refusal of a drought that may go on
         self._drought: _Moment | None = None  # the last one that was over
         self._leisure_seconds = 0.0  # since then
@@ -141,7 +142,7 @@ class Pace:
         if elapsed < _LOOK_SECONDS:
             return
         sent, done = self.started - self._looked.started, self.finished - self._looked.finished
-        self._looked = _Moment(now, self.started, self.finished)
+        self._looked, self._looked_sent = _Moment(now, self.started, self.finished), sent / elapsed
         if sent < _HELD_BACK * self.per_second * elapsed:
             self._leisure_seconds += elapsed
         elif now >= self._held_until.at and self.started >= self._held_until.started:
@@ -207,8 +208,10 @@ class Pace:
     def _sending(self, now: float) -> float:
         """Requests per second that were sent of late."""
         elapsed = now - self._looked.at
-        sent = (self.started - self._looked.started) / elapsed if elapsed > _LOOK_SECONDS / 4.0 else self.per_second
-        return max(min(sent, self.per_second), 1.0)
+        if not self._looked_sent and elapsed < _LOOK_SECONDS / 4.0:
+            return self.per_second
+        sent = (self.started - self._looked.started) / max(elapsed, _LOOK_SECONDS)
+        return max(min(max(sent, self._looked_sent), self.per_second), 1.0)
 
     def _set(self, per_second: float) -> None:
         self.per_second = per_second
