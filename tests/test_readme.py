@@ -52,7 +52,7 @@ def names_after(block: str) -> dict[str, Any]:
 
 def test_no_block_of_the_readme_is_left_out() -> None:
     """A block that is added to the README is run here too."""
-    known = ('"llm_provider": "local"', '"llm_provider": "openai"', "SimilarityClassifier(labels)", "ScoreFusion(")
+    known = ('"llm_provider": "local"', '"llm_provider": "openai"', "SimilarityClassifier(labels)", "ScoreFusion(", "classifier.estimate(")
 
     assert [sum(part in block for part in known) for block in BLOCKS] == [1] * len(known)
 
@@ -92,6 +92,13 @@ def test_the_example_of_scores_made_elsewhere_fuses_them() -> None:
 
     answers = names["fusion"].predict({"encoder": names["encoder"], "llm": names["llm"]})
     assert answers.predictions == names["gold"]
+
+
+def test_the_example_of_bulk_labelling_estimates_without_asking(capsys: pytest.CaptureFixture[str]) -> None:
+    """What it prints is the estimate, and nothing was paid for it."""
+    names_after("classifier.estimate(")
+
+    assert "2 (0 blank, 2 different texts)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", modules_with_examples())

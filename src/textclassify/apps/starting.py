@@ -100,6 +100,8 @@ ml_model: {_value(answers.ml_model)}
 llm_provider: {_value(answers.llm_provider)}
 # null = the provider's default
 llm_model: {_value(answers.llm_model)}
+# US dollars that training may cost at most; `textclassify estimate --config` says what to expect
+# max_cost: 5.0
 # TF-IDF and a linear model, free, the baseline of every report
 linear: true
 # Likeness of a text to each label's description, free

@@ -7,7 +7,6 @@ import json
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import Chat, ChatFailure, ChatReply, ChatRequest, PacedChat
 from textclassify.llm.completions import read_reply, written
 from textclassify.llm.prices import Price
+from textclassify.llm.tally import LedgerEntry, Tally
 
 logger = logging.getLogger(__name__)
 
@@ -29,34 +29,6 @@ _COMMIT_SECONDS = 0.005
 
 class NotKeptError(Exception):
     """A reply that only the cache may give is not in it."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What an exchange has done so far.
-
-    `cost` is in US dollars, NaN once a price is unknown; `cached` counts raw replies, `known` rows of the hot table.
-    """
-
-    asked: int = 0
-    answers: int = 0
-    cached: int = 0
-    failed: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float = 0.0
-    known: int = 0
-
-    def told(self, tries: int) -> str:
-        """Return the figures that matter to who waits: "$0.12, 40 kept, 3 retries"."""
-        parts = [] if math.isnan(self.cost) or not self.cost else [f"${self.cost:.2f}"]
-        parts += [f"{self.known + self.cached:,} kept"] if self.known + self.cached else []
-        parts += [f"{tries - self.asked:,} retries"] if tries > self.asked else []
-        return ", ".join(parts)
-
-
-_COUNTED = tuple(each.name for each in fields(Tally) if each.name != "known")
 
 
 class Exchange:
@@ -104,9 +76,7 @@ class Exchange:
         self._held: dict[int, float] = {}
         self._flying: dict[bytes, asyncio.Future[ChatReply] | None] = {}
         self._in_flight = 0
-        self._run: int | None = None
-        self._counted = Tally()
-        self._tries_counted = 0
+        self._entry = LedgerEntry(cache, chat.name, chat.model)
         self._timer: asyncio.TimerHandle | None = None
         self._turn: asyncio.Future[None] | None = None
         self._keeps = True
@@ -318,7 +288,7 @@ class Exchange:
         self._fresh.clear()
         if self._keeps:
             try:
-                self._count_in_ledger()
+                self._entry.bring_up_to(self.tally, self.tries)
                 self.cache.flush()
             except StorageError:
                 logger.exception("answers are no longer kept on disk; the run goes on")
@@ -334,15 +304,3 @@ class Exchange:
         """How often something was sent, repeats included."""
         tries: int = getattr(self.chat, "tries", self.tally.asked)
         return tries
-
-    def _count_in_ledger(self) -> None:
-        """Add what was done since the last commit to the run's entry in the ledger."""
-        now, before = self.tally, self._counted
-        if not now.asked:
-            return
-        if self._run is None:
-            self._run = self.cache.begin_run(self.chat.name, self.chat.model)
-        tries = self.tries
-        done = {name: getattr(now, name) - getattr(before, name) for name in _COUNTED}
-        self.cache.add_to_run(self._run, tries=tries - self._tries_counted, **done)
-        self._counted, self._tries_counted = replace(now), tries

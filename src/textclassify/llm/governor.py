@@ -15,7 +15,7 @@ from textclassify.llm.share_alarm import ShareAlarm
 
 _QUANTUM_SECONDS = BURST_SECONDS / 2.0  # requests that wait start several at a time, so often
 _ROUNDED_UP_SECONDS = 1.0  # Retry-After has whole seconds: servers that mean milliseconds say this, too
-_LONG_WAIT_SECONDS = 1.0  # a refusal that asks for more is a limit, unless accidents are expected
+_LONG_WAIT_SECONDS = 1.0  # a refusal that asks for more is meant for all, unless accidents are expected
 _READ_HEADERS_SECONDS = 0.02  # how often headers are read that tell a limit
 _LOOK_FOR_HEADERS_SECONDS = 0.25  # how often they are looked for
 _SHRINK, _STEPS_TO_FULL = 0.5, 32  # of the window: once per window of failures; windows of answers to grow back
@@ -135,9 +135,10 @@ class Governor:
         if headers is not None:
             self._read(headers, now)
         wait = 0.0 if wait_seconds is None or wait_seconds == _ROUNDED_UP_SECONDS else wait_seconds
-        long = wait >= _LONG_WAIT_SECONDS and not self._refusals.expects_accidents
-        many = self._refusals.bad()
-        self._pace.refuse(now, wait, by_limit=many or long)
+        accidental = self._refusals.expects_accidents
+        if wait >= _LONG_WAIT_SECONDS and not accidental:
+            self._pace.pause(wait, now)
+        self._pace.refuse(now, wait, by_limit=self._refusals.bad(), by_accident=accidental)
 
     def failed(self) -> None:
         """The server failed (5xx), was silent for too long, or the connection broke."""

@@ -22,17 +22,16 @@ from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError
 from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import AbsentChat, Chat
-from textclassify.llm.chat_sharing import SharesChat, absent
+from textclassify.llm.chat_holding import HoldsChat, absent
 from textclassify.llm.demonstrations import Demonstration, NearestExamples, drawn_examples
 from textclassify.llm.estimates import Estimate
 from textclassify.llm.event_loops import run_coroutine
-from textclassify.llm.keys import Secret, checked_variable
 from textclassify.llm.likelihoods import Answers
 from textclassify.llm.limits import Redaction, limited, run_budget
 from textclassify.llm.limits import current as current_limits
 from textclassify.llm.local_model import LocalModel
 from textclassify.llm.prices import price_of
-from textclassify.llm.providers import find_provider, resolve_endpoint
+from textclassify.llm.providers import find_provider
 from textclassify.llm.remote import RemoteModel, RemoteSettings
 from textclassify.llm.streams import StreamedRow, streamed
 from textclassify.llm.templates import Template, load_template
@@ -47,7 +46,7 @@ _NEVER_STORED = ("api_key", "chat", "cache_dir", "redact", "template", "max_cost
 _REMOTE_OPTIONS = ("n_samples", "texts_per_request", "concurrency", "temperature", "max_completion_tokens")
 
 
-class LLMClassifier(SharesChat, TextClassifier):
+class LLMClassifier(HoldsChat, TextClassifier):
     """Asks a language model which label fits, zero-shot or with examples; predicts unfitted with `labels=`.
 
     With `provider="local"` each label's likelihood is computed exactly in this process, and the model's preference for
@@ -159,24 +158,6 @@ class LLMClassifier(SharesChat, TextClassifier):
         self.max_completion_tokens = max_completion_tokens
         self.multi_label = multi_label
         self.random_state = random_state
-
-    @property
-    def api_key(self) -> Secret | None:
-        """The key, which shows itself to nobody."""
-        return self._api_key
-
-    @api_key.setter
-    def api_key(self, key: str | Secret | None) -> None:
-        self._api_key = Secret(key) if isinstance(key, str) else key
-
-    @property
-    def api_key_env(self) -> str | None:
-        """Name of the environment variable that holds the key."""
-        return self._api_key_env
-
-    @api_key_env.setter
-    def api_key_env(self, name: str | None) -> None:
-        self._api_key_env = checked_variable(name)  # at once, because whatever is kept is shown and saved
 
     @property
     def _runs_here(self) -> bool:
@@ -314,7 +295,10 @@ class LLMClassifier(SharesChat, TextClassifier):
         """Give the remote model with its cache open."""
         cache_only = self.cache_only or current_limits().cache_only
         chat = self.chat or self._http_chat(sends=sends and not cache_only)
-        price, budget = self._price(chat), run_budget(self.max_cost)
+        price, budget = (
+            price_of(chat.name, chat.model, free=self.chat is None and find_provider(self.provider).free),
+            run_budget(self.max_cost),
+        )
         if budget is not None and sends:
             budget.require_price(price, chat.name, chat.model)
         with ResponseCache(self._cache_dir, read_only=cache_only or not sends) as cache:
@@ -360,47 +344,6 @@ class LLMClassifier(SharesChat, TextClassifier):
         """Remember what "auto" came to, so that what was learned from such scores gets such scores."""
         if self.method == "auto" and remote.question.fallback is None:
             self.method_, self._method_of = remote.question.method.name.lower(), self._asked()
-
-    def _http_chat(self, *, sends: bool) -> Chat:
-        """Return the provider's model, the same object as long as nothing about it changes: it learns about its server.
-
-        Without `sends`, neither a key nor an allowed address is needed.
-        """
-        from textclassify.llm.retries import RetryPolicy
-        from textclassify.llm.transport import HttpChat
-
-        endpoint = resolve_endpoint(
-            self.provider,
-            self.base_url,
-            self.api_key,
-            self.api_key_env,
-            offline=sends and (self.offline or current_limits().offline),
-            needs_key=sends,
-        )
-        model = self.model or endpoint.provider.default_model
-        if model is None:
-            raise ConfigError(
-                f"provider {self.provider!r} has no default model; pass model=..., as the server lists it"
-            )
-        limits = (self.requests_per_minute, self.tokens_per_minute, self.concurrency, self.timeout, self.max_retries)
-        identity = (endpoint, endpoint.given_key.reveal(), model, *limits)
-        opened: tuple[Any, Chat] | None = getattr(self, "_opened", None)
-        if opened is None or opened[0] != identity:
-            chat = HttpChat(
-                endpoint,
-                model,
-                timeout_seconds=self.timeout,
-                retries=RetryPolicy(max_tries=self.max_retries + 1),
-                concurrency=self.concurrency,
-                requests_per_minute=self.requests_per_minute,
-                tokens_per_minute=self.tokens_per_minute,
-            )
-            opened = self._opened = (identity, chat)
-        return opened[1]
-
-    def _price(self, chat: Chat) -> Any:
-        free = self.chat is None and find_provider(self.provider).free
-        return price_of(chat.name, chat.model, free=free)
 
     @property
     def seen_row_ids(self) -> NDArray[np.uint64]:

@@ -28,7 +28,7 @@ BURST_SECONDS = 0.004
 """So many seconds' worth of requests may start at once: what a timer that comes late makes up for."""
 
 _FIRST_RATE = 2000.0  # requests per second
-_FILL_RATE = 16.0  # more, for each request started before the first answer
+_FILL_RATE = 24.0  # more, for each request started before the first answer
 _GROWTH, _FAST_GROWTH = 2.0, 1.0  # per second, exponential: doubles in 0.35 s, and in 0.7 s above the first rate
 _LOOK_SECONDS = 0.05  # how often the pace is reconsidered
 _LONG_LOOK_SECONDS = 0.2  # what a longer time counts as
@@ -37,7 +37,7 @@ _HELD_BACK = 0.7  # of the pace: requests that start faster than this would star
 _KEEPS_UP = 0.9  # of the pace: answers that come faster than this leave no queue
 _MARGIN = 0.97  # of the rate measured
 _AT_LEISURE = 0.2  # share of the time between two droughts in which the pace was not what held requests back
-_FEWEST_MEASURED = 4  # requests between two droughts
+_FEWEST_MEASURED = 8  # requests between two droughts
 _ENOUGH_MEASURED = 16  # requests between two droughts after which the older one is of no more use
 _DISPROVED = 6.0  # times the rate measured, and nothing refused
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0  # unless the server asks for more
@@ -92,16 +92,18 @@ class Pace:
         self._look_at = 0  # requests started by the next look
         self._looked = _Moment(now, 0, 0)
         self._looked_sent = 0.0  # requests per second before that look
-        self._refused_at: float | None = None  # the last refusal of a drought that may go on
+        self._dry_since: float | None = None  # a drought that may go on
+        self._pause_seconds = _SHORTEST_PAUSE_SECONDS  # in a drought
         self._drought: _Moment | None = None  # the last one that was over
         self._leisure_seconds = 0.0  # since then
         self._sent_per_second = _FIRST_RATE  # when the drought began
+        self._doubt = 0.0
         self._hold_seconds = _SHORTEST_HOLD_SECONDS
         self._held_until = _Moment(-math.inf, 0, 0)
         if memory.rate is not None:
-            self._hold(memory.rate, now)
+            self._hold(memory.rate, _AGREEMENT, now)
         if memory.resume_at > now:
-            self.pause(memory.resume_at)
+            self._stop(memory.resume_at)
 
     def take(self, now: float) -> None:
         """A request starts."""
@@ -111,30 +113,41 @@ class Pace:
         if self.started >= self._look_at:
             self._look(now)
 
-    def pause(self, until: float) -> None:
-        """Nothing starts before that time, and nothing is made up for afterwards."""
-        self._even = max(self._even, until + BURST_SECONDS)
-        self.due = self._even - BURST_SECONDS
+    def pause(self, seconds: float, now: float) -> None:
+        """Nothing starts for so long and, lest all come back at once, a little longer."""
+        jitter = random.uniform(0.0, min(_JITTER * seconds, _LONGEST_JITTER_SECONDS))  # noqa: S311 - no cryptography
+        self._memory.resume_at = max(self._memory.resume_at, now + seconds + jitter)
+        self._stop(self._memory.resume_at)
 
-    def refuse(self, now: float, wait_seconds: float, *, by_limit: bool) -> None:
-        """A request was refused: by a limit, or by accident, which changes nothing but in the middle of a drought."""
+    def refuse(self, now: float, wait_seconds: float, *, by_limit: bool, by_accident: bool) -> None:
+        """A request was refused.
+
+        Args:
+            now: the time.
+            wait_seconds: for how long all requests had better wait.
+            by_limit: too many were refused of late.
+            by_accident: otherwise it means nothing; else it may be one of those that a drought is about.
+
+        """
         self.refused += 1
-        if self._refused_at is None:
+        if self._dry_since is None:
             if not by_limit:
                 return
+            self._dry_since = now
             self._sent_per_second = self._sending(now)
             self._look_at = 0
-        self._refused_at = now
-        own = min(max(_SHORTEST_PAUSE_SECONDS, 2.0 * self._interval), _LONGEST_PAUSE_SECONDS)
-        pause = max(wait_seconds, own)
-        jitter = random.uniform(0.0, min(_JITTER * pause, _LONGEST_JITTER_SECONDS))  # noqa: S311 - no cryptography
-        self._memory.resume_at = max(self._memory.resume_at, now + pause + jitter)
-        self.pause(self._memory.resume_at)
+        if by_limit or not by_accident:
+            own = min(max(self._pause_seconds, 2.0 * self._interval), _LONGEST_PAUSE_SECONDS)
+            self.pause(max(wait_seconds, own), now)
+
+    def _stop(self, until: float) -> None:
+        self._even = max(self._even, until + BURST_SECONDS)  # nothing is made up for afterwards
+        self.due = self._even - BURST_SECONDS
 
     def _look(self, now: float) -> None:
         """Reconsider the pace."""
-        if self._refused_at is not None:
-            self._end_drought(self._refused_at, now)
+        if self._dry_since is not None:
+            self._end_drought(self._dry_since, now)
         elapsed = now - self._looked.at
         self._look_at = self.started + (_LOOK_REQUESTS if self._interval * _LOOK_REQUESTS < _LOOK_SECONDS else 1)
         if not self.finished and self._memory.rate is None:
@@ -158,40 +171,43 @@ class Pace:
         if self._memory.rate is not None and self.per_second > _DISPROVED * self._memory.rate:
             self._forget()
 
-    def _end_drought(self, refused_at: float, now: float) -> None:
+    def _end_drought(self, since: float, now: float) -> None:
         """Slow down: to half of what was sent, or to the rate since the drought before."""
-        self._refused_at = None
+        self._dry_since = None
         self._looked = _Moment(now, self.started, self.finished)
         # the request that starts just now is not yet let through
-        drought = _Moment(refused_at, self.started - 1 - self.refused, self.finished)
+        drought = _Moment(since, self.started - 1 - self.refused, self.finished)
         before = self._drought
         if before is None or self._leisure_seconds > _AT_LEISURE * (drought.at - before.at):
             self._measure_from(drought)
             return
         let_through = drought.started - before.started
         if let_through < _FEWEST_MEASURED:
+            self._pause_seconds *= 2.0
             self._measure_from(before)
             return
         rate = (let_through - 1) / (drought.at - before.at)
-        if self._memory.rate is not None and rate > (1.0 + _AGREEMENT) * self._memory.rate:
+        if self._memory.rate is not None and rate > (1.0 + self._doubt) * self._memory.rate:
             self._measure_from(drought)  # the bucket may have been full for a while
             return
         if let_through >= _ENOUGH_MEASURED:
             self._drought, self._leisure_seconds = drought, 0.0
-        self._hold(rate, now)
+        self._hold(rate, _AGREEMENT + 2.0 / let_through, now)
 
     def _measure_from(self, drought: _Moment) -> None:
         """Slow down, and count what is let through until the next drought."""
         if drought is not self._drought:
             self._forget()
+            self._pause_seconds = _SHORTEST_PAUSE_SECONDS
         self._drought = drought
         self._held_until = drought
         self._set(self._sent_per_second / 2.0)
 
-    def _hold(self, rate: float, now: float) -> None:
-        """Stay just below a rate for a while."""
+    def _hold(self, rate: float, doubt: float, now: float) -> None:
+        """Stay just below a rate for a while; `doubt` is how far it may be wrong, as a share of it."""
         known = self._memory.rate
         confirmed = known is not None and abs(rate - known) <= _AGREEMENT * known
+        self._doubt, self._pause_seconds = doubt, _SHORTEST_PAUSE_SECONDS
         longer = min(2.0 * self._hold_seconds, _LONGEST_HOLD_SECONDS)
         self._hold_seconds = longer if confirmed else _SHORTEST_HOLD_SECONDS
         self._memory.rate = rate

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from textclassify.core.labels import LabelSchema
 from textclassify.core.progress import report
-from textclassify.core.scales import Method, Status
+from textclassify.core.scales import Status
 from textclassify.core.texts import listed
 from textclassify.errors import ConfigError
 from textclassify.llm.budget import Budget
@@ -32,10 +32,10 @@ from textclassify.llm.prices import Price
 from textclassify.llm.prompt_choice import NearestPrompts, SharedPrompts
 from textclassify.llm.prompts import choice_prompt, scores_prompt, shown
 from textclassify.llm.providers import PROVIDERS
+from textclassify.llm.question_estimates import estimate_of
 from textclassify.llm.questions import Question
 from textclassify.llm.readings import HardReader
 from textclassify.llm.templates import Template
-from textclassify.llm.token_counts import Range
 from textclassify.llm.token_logprobs import LogprobReader
 from textclassify.llm.verbal_scores import VerbalReader, verbal_schema
 
@@ -199,27 +199,11 @@ class RemoteModel:
 
         """
         question = self.question
-        shown = list(map(question.shown, texts))
-        distinct = list(dict.fromkeys(shown))
+        asked = list(map(question.shown, texts))
+        distinct = list(dict.fromkeys(asked))
         missing = self._not_kept(distinct)
-        plain = question.prompts.of([""])[0] if self._nearest is None else None
-        prompts = missing if plain else ["".join(_contents(question, text)) for text in missing]
-        left = set(missing)
-        return Estimate.of(
-            prompts,
-            provider=self.chat.name,
-            model=self.chat.model,
-            method=question.method.name.lower(),
-            price=self.price,
-            completion=self._completion(question),
-            shared="" if plain is None else "".join(message.content for message in plain.about("")),
-            messages=len(question.requests([""])[0][0].messages),
-            texts_per_request=question.texts_per_request,
-            samples=question.n_samples,
-            rows=n_rows,
-            blank=n_rows - len(texts),
-            distinct=len(distinct),
-            cached=sum(text not in left for text in shown),
+        return estimate_of(
+            question, asked, distinct, missing, price=self.price, provider=self.chat.name, blank=n_rows - len(texts)
         )
 
     def _not_kept(self, texts: Sequence[str]) -> list[str]:
@@ -234,16 +218,6 @@ class RemoteModel:
             kept = self.cache.get_many(first)
             left += [text for text, key in zip(unscored, first, strict=True) if key not in kept]
         return left
-
-    def _completion(self, question: Question) -> Range:
-        """Return how many tokens a reply has."""
-        longest = float(question.max_tokens or self.settings.max_completion_tokens)
-        several = question.texts_per_request if question.pack else 1
-        if question.method is Method.VERBAL:
-            return Range(4.0 * len(self.schema), 8.0 * len(self.schema), longest)
-        if several > 1:
-            return Range(4.0 * several, 7.0 * several, longest)
-        return Range(1.0, 6.0 if self.schema.multi_label else 2.0, longest)
 
     def preview(self, text: str) -> str:
         """Return the conversation in which a text is asked about, as a person reads it."""
@@ -358,7 +332,3 @@ def _name_missing(status: NDArray[np.uint8]) -> None:
     rows = np.flatnonzero(status == Status.NOT_CALLED)
     if len(rows):
         logger.warning("%d of %d texts have no answer in the cache: rows %s", len(rows), len(status), listed(rows))
-
-
-def _contents(question: Question, text: str) -> list[str]:
-    return [message.content for message in question.requests([text])[0][0].messages]

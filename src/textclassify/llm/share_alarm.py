@@ -9,7 +9,7 @@ _RARE = 0.01  # share that is usual, before anything is known
 _KNOWN = 50.0  # outcomes that this guess is worth
 _REMEMBERED = 1000.0  # outcomes
 _LEAST_CONTRAST = 1.25  # a share that is usual is never so high that many would be no news
-_FEWEST_ACCIDENTS, _ACCIDENTAL = 8.0, 0.02  # and their share: a single bad outcome is no news from then on
+_FEWEST_ACCIDENTS, _ACCIDENTAL = 5.0, 0.02  # and their share: a single bad outcome is no news from then on
 _ALARM = 8.0  # log-likelihood ratio
 _RELIEF = -0.65  # what a good outcome adds: log((1 - many) / (1 - usual)) for one in twenty
 
