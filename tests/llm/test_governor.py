@@ -176,7 +176,7 @@ def test_a_limit_is_found_at_little_cost(rate, latency, concurrency, wait):
 
 @pytest.mark.parametrize("latency", [0.0, 0.05])
 def test_refusals_by_accident_do_not_hide_the_limit(latency):
-    """One in twenty fails and one in twenty is refused by accident: that costs what it must, and next to nothing more."""
+    """One in twenty fails and one in twenty is refused by accident: that costs what it must and hardly more."""
     server = Server(500.0, latency, accidents=0.05, failures=0.05)
     seconds = seconds_for(server, 4000, concurrency=64)
 
@@ -202,7 +202,9 @@ def test_even_long_waits_by_accident_are_seen_through():
     assert seconds_for(server, 4000, concurrency=64) < 4000 * 0.05 * 2.0 / 4
 
 
-async def _told_to_wait(answer: Coroutine[Any, Any, tuple[str, float | None]], seconds: float) -> tuple[str, float | None]:
+async def _told_to_wait(
+    answer: Coroutine[Any, Any, tuple[str, float | None]], seconds: float
+) -> tuple[str, float | None]:
     outcome, wait = await answer
     return outcome, wait and seconds
 
@@ -233,14 +235,14 @@ def test_a_configured_rate_is_kept_in_every_minute(per_minute):
     assert seconds <= 4.2 * 60.0
 
 
-@pytest.mark.parametrize("tokens", [10, 900])
+@pytest.mark.parametrize("tokens", [10, 900, 4000])
 def test_configured_tokens_are_kept_in_every_minute(tokens):
     """Large requests count for what they are, even when one is more than a few seconds' worth."""
     server = Server()
     seconds = seconds_for(server, 36_000 // tokens, tokens=tokens, concurrency=64, tokens_per_minute=9000)
 
     assert most_within(server.starts, 60.0) * tokens <= 9000
-    assert seconds <= 4.6 * 60.0
+    assert seconds <= 7.0 * 60.0
 
 
 def test_the_next_connection_starts_with_what_is_left():
@@ -312,9 +314,12 @@ def test_who_waits_can_be_cancelled_at_once_and_leaves_no_trace():
         before = clock()
         for task in waiting:
             task.cancel()
-        assert all(isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*waiting, return_exceptions=True))
+        assert all(
+            isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*waiting, return_exceptions=True)
+        )
         assert clock() == before
         assert governor.in_flight == 0
+        await governor.start(1)
 
     simulated(run())
 
@@ -359,6 +364,35 @@ def test_first_come_first_served():
     assert simulated(run()) == list(range(20))
 
 
+def test_who_waits_is_not_overtaken_by_who_comes():
+    """In the instant that a pause is over, a slot belongs to who waited for it."""
+
+    async def run() -> bool:
+        clock = asyncio.get_running_loop().time
+        governor = Governor(concurrency=8, memory=RateMemory(resume_at=clock() + 1.0), now=clock)
+        waiting = asyncio.create_task(governor.start(1))
+        await asyncio.sleep(1.0)
+        overtaken = governor.try_start(1)
+        await waiting
+        return overtaken
+
+    assert not simulated(run())
+
+
+def test_failures_between_refusals_are_signs_of_life():
+    """Requests that reached the model were let through, whatever became of them then."""
+
+    async def run() -> bool:
+        governor = Governor(concurrency=8, now=asyncio.get_running_loop().time)
+        for _ in range(20):
+            tell(governor, "refused")
+            for _ in range(9):
+                tell(governor, "failed")
+        return governor.try_start(1)
+
+    assert simulated(run())
+
+
 def test_failures_halve_what_is_in_flight_and_answers_bring_it_back():
     """A server that breaks down needs air, not 64 requests at a time; accidents are no breakdown."""
 
@@ -392,7 +426,8 @@ def test_no_slot_is_lost_when_everything_fails():
 
 
 @pytest.mark.parametrize(
-    "options", [{"concurrency": 0}, {"requests_per_minute": 0}, {"tokens_per_minute": -5}, {"requests_per_minute": float("nan")}]
+    "options",
+    [{"concurrency": 0}, {"requests_per_minute": 0}, {"tokens_per_minute": -5}, {"requests_per_minute": float("nan")}],
 )
 def test_limits_that_make_no_sense_are_refused(options):
     """Zero requests a minute would wait for ever without a word."""

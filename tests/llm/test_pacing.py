@@ -1,4 +1,5 @@
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -9,13 +10,15 @@ class Bucket:
     """A server without latency that lets `rate` requests through per second and holds a second's worth."""
 
     def __init__(self, rate: float) -> None:
-        self.rate = self.level = rate
+        self.rate = rate
+        self.size = self.level = max(1.0, rate)
         self.at = 0.0
 
     def lets_through(self, now: float) -> bool:
-        self.level, self.at = min(self.rate, self.level + (now - self.at) * self.rate), now
-        self.level -= self.level >= 1.0 and 1.0
-        return self.level >= 1.0
+        self.level, self.at = min(self.size, self.level + (now - self.at) * self.rate), now
+        lets_through = self.level >= 1.0
+        self.level -= lets_through
+        return lets_through
 
 
 def ask(pace, bucket, seconds, begin=0.0):
@@ -29,22 +32,22 @@ def ask(pace, bucket, seconds, begin=0.0):
             in_a_row = 0
         else:
             in_a_row, refused = in_a_row + 1, refused + 1
-            pace.refuse(now, 0.0, by_limit=in_a_row >= 3, by_accident=False)
+            pace.refuse(now, 0.0, by_limit=in_a_row % 3 == 0, by_accident=False)
     return refused
 
 
-@pytest.mark.parametrize("rate", [5.0, 30.0, 300.0])
-def test_two_droughts_tell_the_rate(rate):
-    """Whatever it is, it is known within seconds, and hardly anything is refused from then on."""
+@pytest.mark.parametrize(("rate", "error"), [(5.0, 0.2), (30.0, 0.1), (300.0, 0.05)])
+def test_two_droughts_tell_the_rate(rate, error):
+    """Known within seconds, hardly anything is refused from then on; a bucket of five overflows, which goes unseen."""
     random.seed(0)
-    pace, bucket, memory = None, Bucket(rate), RateMemory()
+    bucket, memory = Bucket(rate), RateMemory()
     pace = Pace(memory, 0.0)
     ask(pace, bucket, 10.0)
     measured = memory.rate
     refused = ask(pace, bucket, 60.0, begin=10.0)
 
     assert measured == pytest.approx(rate, rel=0.25)
-    assert memory.rate == pytest.approx(rate, rel=0.1)
+    assert memory.rate == pytest.approx(rate, rel=error)
     assert refused <= 0.06 * 60.0 * rate
 
 
@@ -64,18 +67,81 @@ def test_the_first_pace_is_finite_and_grows_until_an_answer_comes():
 
 
 def test_nothing_is_made_up_for_after_a_pause():
-    """Requests that were held up would otherwise start all at once."""
+    """Requests that were held up would otherwise start all at once, and those of other processes with them."""
     random.seed(0)
-    memory = RateMemory(rate=100.0)
-    pace = Pace(memory, 0.0)
+    memory = RateMemory(rate=1000.0)
+    pace, other = Pace(memory, 0.0), Pace(RateMemory(), 0.0)
     pace.pause(10.0, 0.0)
-
-    assert 10.0 <= pace.due <= 11.0
+    other.pause(10.0, 0.0)
     begin = pace.due
-    for _ in range(11):
-        pace.take(max(begin, pace.due))
-    assert pace.due - begin >= 0.1
+    pace.take(begin)
+    spacing = pace.due - begin
+
+    assert 10.0 <= begin <= 11.0
+    assert begin != other.due
+    assert spacing == pytest.approx(1.0 / (0.97 * 1000.0))
     assert Pace(memory, 1.0).due == begin
+
+
+def drought(pace, now):
+    """Three refusals in a row; how long all wait after them."""
+    for _ in range(3):
+        pace.take(now)
+        pace.finished += 1
+    for _ in range(3):
+        pace.refuse(now, 0.0, by_limit=True, by_accident=False)
+    return pace.due - now
+
+
+def test_pauses_grow_until_there_is_something_to_measure():
+    """A server that lets one request through every four seconds need not be asked twenty times a second."""
+    random.seed(0)
+    pace, now, pauses = Pace(RateMemory(), 0.0), 0.0, []
+    for _ in range(8):
+        pauses.append(drought(pace, now))
+        now = pace.due
+
+    assert pauses[0] < 0.06
+    assert 1.0 <= pauses[-1] <= 1.2
+
+
+def test_accidents_in_the_middle_of_a_drought_do_not_prolong_it():
+    """Where they are usual, one comes every few milliseconds."""
+    pace = Pace(RateMemory(), 0.0)
+    drought(pace, 0.0)
+    due = pace.due
+    pace.refuse(due - 0.001, 0.0, by_limit=False, by_accident=True)
+    assert pace.due == due
+
+    pace.refuse(due - 0.001, 0.0, by_limit=False, by_accident=False)
+    assert pace.due > due
+
+
+def test_a_queue_in_front_of_the_server_slows_down_again():
+    """A pace that answers do not keep up with gains nothing, and meets a limit with all that waits."""
+    pace = Pace(RateMemory(), 0.0)
+    pace.finished = 1
+    for started in range(2000):
+        pace.take(pace.due)
+        pace.finished = started
+    grown = pace.per_second
+    for started in range(2000):
+        pace.take(pace.due)
+        pace.finished += started % 2
+
+    assert grown > 2500.0
+    assert pace.per_second < 2100.0
+
+
+def test_one_measurement_is_not_trusted_for_long():
+    """The first may come from a bucket that was not empty; a second that agrees is worth a longer calm."""
+    random.seed(0)
+    memory, bucket = RateMemory(), Bucket(200.0)
+    pace = Pace(memory, 0.0)
+    troubled = [second for second in range(60) if ask(pace, bucket, 1.0, begin=float(second))]
+
+    assert 4 <= troubled[1] - troubled[0] <= 7
+    assert max(later - earlier for earlier, later in pairwise(troubled)) >= 18
 
 
 def test_a_refusal_by_accident_changes_nothing():
@@ -98,8 +164,8 @@ def test_a_limit_that_is_never_met_again_is_forgotten():
     assert pace.per_second > 1000.0
 
 
-def test_a_measurement_at_leisure_is_none():
-    """Fewer requests than the server would have let through say nothing about what it lets through."""
+def test_a_measurement_at_leisure_is_not_taken_at_its_word():
+    """Fewer requests than the server would have let through say little about what it lets through."""
     random.seed(0)
     memory = RateMemory()
     pace = Pace(memory, 0.0)
@@ -107,7 +173,7 @@ def test_a_measurement_at_leisure_is_none():
     pace.refuse(0.01, 0.0, by_limit=True, by_accident=False)
     for second in range(1, 60):
         pace.take(float(second))
-    pace.refuse(60.0, 0.0, by_limit=True, by_accident=False)
-    pace.take(pace.due)
+    ask(pace, Bucket(400.0), 2.0, begin=60.0)
 
-    assert memory.rate is None
+    assert memory.rate is not None
+    assert memory.rate > 100.0

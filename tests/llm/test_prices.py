@@ -14,16 +14,8 @@ from genai_prices import types
 import textclassify
 from textclassify.errors import ConfigError
 from textclassify.llm.chat import Usage
-from textclassify.llm.prices import (
-    FREE,
-    Price,
-    _current,
-    _dearest,
-    how_to_add,
-    price_file,
-    price_of,
-    read_price_file,
-)
+from textclassify.llm.price_list import _current, _dearest, price_of
+from textclassify.llm.prices import FREE, Price, how_to_add, price_file, read_price_file
 
 
 @pytest.fixture(autouse=True)
@@ -208,9 +200,9 @@ def test_the_remedy_for_an_unknown_price_can_be_pasted(prices_yaml):
     assert '"openai/new": {input: ..., cached_input: ..., output: ...}' in how_to_add("openai", "new")
 
 
-def test_the_price_list_is_loaded_when_a_price_is_asked_for():
-    """It takes some 0.15 s and brings an HTTP client along, which most runs do not need."""
-    code = "import sys, textclassify.llm.prices as p; p.price_of('vllm', 'x', free=True); print(*sys.modules)"
+def test_the_price_list_is_loaded_with_language_models_only():
+    """It takes some 0.1 s and brings an HTTP client along, which the limits of a run do not need."""
+    code = "import sys, textclassify.llm.prices, textclassify.llm.limits; print(*sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(Path(textclassify.__file__).parents[1])}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
 

@@ -83,5 +83,9 @@ def test_half_a_limit_is_none(headers):
 
 def test_more_left_than_the_limit_is_possible():
     """Some servers let a burst be saved up."""
-    headers = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "90", "x-ratelimit-reset-requests": "1s"}
+    headers = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "90",
+        "x-ratelimit-reset-requests": "1s",
+    }
     assert told_limits(headers) == {"requests": ToldLimit(90.0, 90.0, 1.0)}

@@ -79,21 +79,20 @@ def base_url(source):
 
 
 def fitted(**options):
-    classifier = LLMClassifier(labels=LABELS, examples_per_label=1, concurrency=2, **options)
+    classifier = LLMClassifier(labels=LABELS, examples_per_label=1, **options)
     return classifier.fit(list(EXAMPLES), list(EXAMPLES.values()))
 
 
 def prompts(folder):
     """The conversation about each text, as any model is sent it."""
     chat = ScriptedChat(lambda _: "A")
-    fitted(chat=chat, method="hard", cache_dir=folder).predict_scores(TEXTS)
-    asked = {request.messages[-1].content: request.messages for request in chat.asked}
-    assert len(asked) == len(TEXTS)
-    return list(asked.values())
+    fitted(chat=chat, method="hard", concurrency=1, cache_dir=folder).predict_scores(TEXTS)
+    assert len(chat.asked) == len(TEXTS)
+    return [request.messages for request in chat.asked]
 
 
 def computed_here(source, conversations):
-    """The log-probabilities of the codes as the first token of the reply, scaled to the codes; and the prompts' length."""
+    """Log-probabilities of the codes as a reply's first token, scaled to the codes; and the length of all prompts."""
     import torch
 
     from textclassify.models.loading import load_causal_lm

@@ -51,13 +51,12 @@ def test_more_are_needed_where_accidents_are_usual():
 
 def test_half_of_them_is_an_alarm_too():
     """At twice the rate that a server allows, every other request passes."""
-    alarm = ShareAlarm()
-    for number in range(20):
-        if alarm.bad():
-            break
+    alarm, bad_ones = ShareAlarm(), 1
+    while not alarm.bad():
         alarm.good()
+        bad_ones += 1
 
-    assert number < 6
+    assert bad_ones < 6
 
 
 def test_what_raised_an_alarm_is_not_usual():
@@ -71,3 +70,17 @@ def test_what_raised_an_alarm_is_not_usual():
 
     assert not alarm.expects_accidents
     assert bad_ones_until_alarm(alarm) == 3
+
+
+def test_good_times_long_ago_do_not_count_for_ever():
+    """After a day without an accident, a bad hour is understood within some hundred requests."""
+    dice, alarm = random.Random(3), ShareAlarm()
+    for _ in range(100_000):
+        alarm.good()
+    for _ in range(1000):
+        if dice.random() < 0.1:
+            alarm.bad()
+        else:
+            alarm.good()
+
+    assert alarm.expects_accidents

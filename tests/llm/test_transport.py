@@ -259,6 +259,13 @@ def test_a_text_beyond_the_context_is_its_rows_problem(server, chat, asking):
     assert caught.value.status is Status.TOO_LONG
 
 
+def test_an_error_without_a_reason_is_tried_again(server, chat, asking):
+    """Some servers call their own stumbling a bad request, and the row would be lost."""
+    for _ in range(2):
+        server.will_answer(400, {"error": {"message": "ValueError('range() arg 3 must not be zero')"}})
+    assert ask(chat, asking("hi")).content == "HI"
+
+
 def test_a_redirect_is_not_followed(server, chat, asking):
     """It would carry the key to another host."""
     server.will_answer(307, {}, {"Location": server.url + "/chat/completions"})
@@ -363,7 +370,8 @@ def test_a_server_that_refuses_everything_stops_the_run(server, chat, asking):
     async def refused():
         async with chat.connected() as connected:
             for _ in range(40):
-                server.will_answer(400, {"error": {"message": "computer says so"}})
+                for _ in range(3):
+                    server.will_answer(400, {"error": {"message": "computer says so"}})
                 with pytest.raises(ChatFailure):
                     await connected.complete(asking("hi"))
 

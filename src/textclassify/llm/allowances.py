@@ -117,6 +117,8 @@ class Allowances:
     def _make_room(self, tokens: float) -> None:
         """Let so large a request save up for itself, in exchange for what comes in per second."""
         kept, per_minute = self._kept["tokens"], self._tokens_per_minute or tokens
+        if kept.level == kept.size:  # nothing was used yet: the first request need not wait
+            kept.level = tokens
         self._largest = kept.size = tokens
         kept.per_second = max(per_minute - tokens, _LEAST_SHARE * per_minute) / _MINUTE_SECONDS
 

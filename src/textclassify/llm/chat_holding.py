@@ -10,6 +10,8 @@ from textclassify.llm.chat import AbsentChat, Chat
 from textclassify.llm.keys import Secret, checked_variable
 from textclassify.llm.limits import current as current_limits
 from textclassify.llm.providers import resolve_endpoint
+from textclassify.llm.retries import RetryPolicy
+from textclassify.llm.transport import HttpChat
 
 
 class HoldsChat:
@@ -54,9 +56,6 @@ class HoldsChat:
 
         Without `sends`, neither a key nor an allowed address is needed.
         """
-        from textclassify.llm.retries import RetryPolicy
-        from textclassify.llm.transport import HttpChat
-
         endpoint = resolve_endpoint(
             self.provider,
             self.base_url,

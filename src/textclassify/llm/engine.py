@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -122,15 +124,16 @@ class RowRun:
         Whatever stops the run, replies that are on their way are waited for, and kept.
         """
         jobs = self._jobs(texts)
-        workers = [asyncio.create_task(self._work(jobs)) for _ in range(self.exchange.concurrency)]
-        try:
-            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
-            for worker in done:
-                worker.result()
-        finally:
-            self._stopped = True
-            await self._drain(workers)
-            self.exchange.commit()
+        with _old_objects_left_alone():
+            workers = [asyncio.create_task(self._work(jobs)) for _ in range(self.exchange.concurrency)]
+            try:
+                done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+                for worker in done:
+                    worker.result()
+            finally:
+                self._stopped = True
+                await self._drain(workers)
+                self.exchange.commit()
 
     async def _drain(self, workers: Sequence[asyncio.Task[None]]) -> None:
         self.exchange.stop()
@@ -336,3 +339,20 @@ class RowRun:
         costs = np.zeros(len(rows))
         costs[np.cumsum([0, *counts[:-1]])] = cost
         return ScoredRows(rows, values, statuses, methods, costs, scale)
+
+
+@contextmanager
+def _old_objects_left_alone() -> Iterator[None]:
+    """Have the garbage collector pass over what was there before.
+
+    With hundreds of requests in flight it would go through all of it several times a second, which took a sixth of the
+    time of a run.
+    """
+    ours = gc.get_freeze_count() == 0
+    if ours:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if ours:
+            gc.unfreeze()

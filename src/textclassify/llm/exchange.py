@@ -23,8 +23,10 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-_COMMIT_SECONDS = 0.005
+_COMMIT_SECONDS = 0.02
 """So long may a received answer wait for others to be committed with it."""
+
+_LOOK_AGAIN_SECONDS = 0.05
 
 
 class NotKeptError(Exception):
@@ -149,7 +151,7 @@ class Exchange:
             kept, others = self.prepare([key])
             if not others:
                 return kept
-            await asyncio.sleep(_COMMIT_SECONDS * 10)  # another process has asked; its answer will be kept
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)  # another process has asked; its answer will be kept
 
     async def _joined(self, key: bytes) -> ChatReply:
         """Return the reply to a request that is on its way already."""

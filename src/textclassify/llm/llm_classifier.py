@@ -30,7 +30,7 @@ from textclassify.llm.likelihoods import Answers
 from textclassify.llm.limits import Redaction, limited, run_budget
 from textclassify.llm.limits import current as current_limits
 from textclassify.llm.local_model import LocalModel
-from textclassify.llm.prices import price_of
+from textclassify.llm.price_list import price_of
 from textclassify.llm.providers import find_provider
 from textclassify.llm.remote import RemoteModel, RemoteSettings
 from textclassify.llm.streams import StreamedRow, streamed

@@ -31,20 +31,22 @@ _FIRST_RATE = 2000.0  # requests per second
 _FILL_RATE = 24.0  # more, for each request started before the first answer
 _GROWTH, _FAST_GROWTH = 2.0, 1.0  # per second, exponential: doubles in 0.35 s, and in 0.7 s above the first rate
 _LOOK_SECONDS = 0.05  # how often the pace is reconsidered
-_LONG_LOOK_SECONDS = 0.2  # what a longer time counts as
+_LONG_LOOK_SECONDS = 0.1  # what a longer time counts as
 _LOOK_REQUESTS = 16
 _HELD_BACK = 0.7  # of the pace: requests that start faster than this would start even faster if they were let
 _KEEPS_UP = 0.9  # of the pace: answers that come faster than this leave no queue
 _MARGIN = 0.97  # of the rate measured
 _AT_LEISURE = 0.2  # share of the time between two droughts in which the pace was not what held requests back
+_MOST_MISSED = 4.0  # times slower than what was sent: no more is believed of a measurement at leisure
 _FEWEST_MEASURED = 8  # requests between two droughts
 _ENOUGH_MEASURED = 16  # requests between two droughts after which the older one is of no more use
-_DISPROVED = 6.0  # times the rate measured, and nothing refused
+_DOUBT = 0.1  # share by which a measurement may be wrong, whatever its length
+_DOUBT_REQUESTS = 2.0  # and so many requests: a bucket is empty when it holds less than one
+_UNACCOUNTED_REQUESTS = 5  # let through for all one knows, but their refusals may be on their way
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0  # unless the server asks for more
 _JITTER, _LONGEST_JITTER_SECONDS = 0.1, 1.0
-_SHORTEST_HOLD_SECONDS, _LONGEST_HOLD_SECONDS = 5.0, 20.0
-_HOLD_REQUESTS_PER_SECOND = 20  # a slow server is tested less often, so that few of its requests are tests
-_AGREEMENT = 0.1  # relative difference of two measurements that confirm each other
+_HOLD = 4.0  # times as long, in seconds and in requests, as the measurement took
+_SHORTEST_HOLD_SECONDS, _LONGEST_HOLD_SECONDS, _LONGEST_HOLD_REQUESTS = 5.0, 20.0, 400
 
 
 @dataclass(slots=True)
@@ -97,11 +99,10 @@ class Pace:
         self._drought: _Moment | None = None  # the last one that was over
         self._leisure_seconds = 0.0  # since then
         self._sent_per_second = _FIRST_RATE  # when the drought began
-        self._doubt = 0.0
-        self._hold_seconds = _SHORTEST_HOLD_SECONDS
+        self._doubt = _DOUBT
         self._held_until = _Moment(-math.inf, 0, 0)
         if memory.rate is not None:
-            self._hold(memory.rate, _AGREEMENT, now)
+            self._hold(memory.rate, _LONGEST_HOLD_REQUESTS, 0.0, now)
         if memory.resume_at > now:
             self._stop(memory.resume_at)
 
@@ -150,7 +151,7 @@ class Pace:
             self._end_drought(self._dry_since, now)
         elapsed = now - self._looked.at
         self._look_at = self.started + (_LOOK_REQUESTS if self._interval * _LOOK_REQUESTS < _LOOK_SECONDS else 1)
-        if not self.finished and self._memory.rate is None:
+        if not self.finished and self._drought is None and self._memory.rate is None:
             self._set(_FIRST_RATE + _FILL_RATE * self.started)
         if elapsed < _LOOK_SECONDS:
             return
@@ -159,16 +160,17 @@ class Pace:
         if sent < _HELD_BACK * self.per_second * elapsed:
             self._leisure_seconds += elapsed
         elif now >= self._held_until.at and self.started >= self._held_until.started:
-            self._grow(min(elapsed, _LONG_LOOK_SECONDS), done >= _KEEPS_UP * self.per_second * elapsed)
+            keeps_up = done >= _KEEPS_UP * self.per_second * elapsed
+            self._grow(min(elapsed, _LONG_LOOK_SECONDS), now, server_keeps_up=keeps_up)
 
-    def _grow(self, seconds: float, server_keeps_up: bool) -> None:  # noqa: FBT001 - the condition of growing
+    def _grow(self, seconds: float, now: float, *, server_keeps_up: bool) -> None:
         if self.per_second < _FIRST_RATE:
             self._set(self.per_second * math.exp(_GROWTH * seconds))
         elif server_keeps_up:
             self._set(self.per_second * math.exp(_FAST_GROWTH * seconds))
         else:
             self._set(max(_FIRST_RATE, self.per_second * math.exp(-_FAST_GROWTH * seconds)))
-        if self._memory.rate is not None and self.per_second > _DISPROVED * self._memory.rate:
+        if self._memory.rate is not None and self._is_more_than(self._memory.rate, now):
             self._forget()
 
     def _end_drought(self, since: float, now: float) -> None:
@@ -178,7 +180,7 @@ class Pace:
         # the request that starts just now is not yet let through
         drought = _Moment(since, self.started - 1 - self.refused, self.finished)
         before = self._drought
-        if before is None or self._leisure_seconds > _AT_LEISURE * (drought.at - before.at):
+        if before is None:
             self._measure_from(drought)
             return
         let_through = drought.started - before.started
@@ -186,40 +188,45 @@ class Pace:
             self._pause_seconds *= 2.0
             self._measure_from(before)
             return
-        rate = (let_through - 1) / (drought.at - before.at)
-        if self._memory.rate is not None and rate > (1.0 + self._doubt) * self._memory.rate:
-            self._measure_from(drought)  # the bucket may have been full for a while
-            return
+        seconds = drought.at - before.at
+        rate = (let_through - 0.5) / seconds
+        if self._leisure_seconds > _AT_LEISURE * seconds:  # the bucket may have been full for a while
+            rate = max(rate, self._sent_per_second / _MOST_MISSED)
         if let_through >= _ENOUGH_MEASURED:
             self._drought, self._leisure_seconds = drought, 0.0
-        self._hold(rate, _AGREEMENT + 2.0 / let_through, now)
+        self._hold(rate, let_through, seconds, now)
 
     def _measure_from(self, drought: _Moment) -> None:
         """Slow down, and count what is let through until the next drought."""
         if drought is not self._drought:
             self._forget()
             self._pause_seconds = _SHORTEST_PAUSE_SECONDS
-        self._drought = drought
-        self._held_until = drought
+        self._drought = self._held_until = drought
         self._set(self._sent_per_second / 2.0)
 
-    def _hold(self, rate: float, doubt: float, now: float) -> None:
-        """Stay just below a rate for a while; `doubt` is how far it may be wrong, as a share of it."""
-        known = self._memory.rate
-        confirmed = known is not None and abs(rate - known) <= _AGREEMENT * known
-        self._doubt, self._pause_seconds = doubt, _SHORTEST_PAUSE_SECONDS
-        longer = min(2.0 * self._hold_seconds, _LONGEST_HOLD_SECONDS)
-        self._hold_seconds = longer if confirmed else _SHORTEST_HOLD_SECONDS
-        self._memory.rate = rate
+    def _hold(self, rate: float, requests: int, seconds: float, now: float) -> None:
+        """Stay just below a rate for a while: a longer one after a longer measurement that confirms the one before."""
+        known, self._memory.rate = self._memory.rate, rate
+        confirmed = known is not None and abs(rate - known) <= _DOUBT * known
+        self._doubt = _DOUBT + _DOUBT_REQUESTS / requests
+        self._pause_seconds = _SHORTEST_PAUSE_SECONDS
         self._set(_MARGIN * rate)
-        requests = int(self._hold_seconds * _HOLD_REQUESTS_PER_SECOND)
-        self._held_until = _Moment(now + self._hold_seconds, self.started + requests, 0)
+        longest = _LONGEST_HOLD_SECONDS if confirmed else _SHORTEST_HOLD_SECONDS
+        hold_seconds = min(max(_HOLD * seconds, _SHORTEST_HOLD_SECONDS), longest)
+        hold_requests = min(int(_HOLD * requests), _LONGEST_HOLD_REQUESTS)
+        self._held_until = _Moment(now + hold_seconds, self.started + hold_requests, 0)
+
+    def _is_more_than(self, rate: float, now: float) -> bool:
+        """Whether more was let through since the bucket was empty than a rate allows; True when that is not known."""
+        if self._drought is None:
+            return True
+        let_through = self.started - self.refused - self._drought.started - _UNACCOUNTED_REQUESTS
+        return let_through > (1.0 + self._doubt) * rate * (now - self._drought.at)
 
     def _forget(self) -> None:
         """Know of no limit any more."""
         self._memory.rate = self._drought = None
         self._leisure_seconds = 0.0
-        self._hold_seconds = _SHORTEST_HOLD_SECONDS
 
     def _sending(self, now: float) -> float:
         """Requests per second that were sent of late."""

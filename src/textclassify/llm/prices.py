@@ -1,24 +1,19 @@
-"""`price_of`: what the tokens of a model cost, by the packaged price list and the user's own prices over it."""
+"""`Price`: what the tokens of a model cost, and the file of the user's own prices."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textclassify.core.settings_files import expanded, read_settings_file
 from textclassify.core.texts import did_you_mean
 from textclassify.errors import ConfigError
 from textclassify.llm.chat import Usage
-
-if TYPE_CHECKING:
-    from genai_prices.types import ConditionalPrice, ModelPrice, TieredPrices
 
 PRICES_VARIABLE = "TEXTCLASSIFY_PRICES"
 """Environment variable that names the user's price file."""
@@ -92,31 +87,6 @@ FREE = Price(0.0, 0.0, 0.0)
 """The price of a model on a server of the user's own."""
 
 
-def price_of(
-    provider: str, model: str, *, free: bool = False, overrides: Mapping[str, Any] | None = None
-) -> Price | None:
-    """What a model's tokens cost; None = unknown, which is never the same as nothing.
-
-    The user's own prices come first, then nothing for `free` providers, then the price list of the installed package
-    `genai-prices`; no network is asked. Where the list has prices by time of day, the dearest is taken.
-
-    Args:
-        provider: its name in `PROVIDERS`.
-        model: as the provider calls it.
-        free: whether the provider is a server of the user's own.
-        overrides: the user's prices as in the price file, `{"provider/model": {"input": 0.1, "output": 0.4}}`, with
-            wildcards such as "openai/*"; None = those in the price file.
-
-    Raises:
-        ConfigError: a price of the user's own cannot be read; the message names file and key.
-
-    """
-    own = _matching(read_price_file() if overrides is None else _checked(overrides, "overrides"), provider, model)
-    if own is not None:
-        return own
-    return FREE if free else _packaged(provider, model)
-
-
 def price_file() -> Path:
     """Where the user's own prices are: the file that `TEXTCLASSIFY_PRICES` names, else one in the user's settings."""
     import platformdirs
@@ -147,7 +117,7 @@ def read_price_file(path: Path | None = None) -> dict[str, Price]:
         raise ConfigError(f"price file {str(path)!r} cannot be read: {error}") from error
     if not isinstance(entries, dict | None):
         raise ConfigError(f"price file {str(path)!r} holds no entries such as {_ENTRY}")
-    return _checked(entries or {}, f"price file {str(path)!r}")
+    return checked_prices(entries or {}, f"price file {str(path)!r}")
 
 
 def how_to_add(provider: str, model: str) -> str:
@@ -158,7 +128,8 @@ def how_to_add(provider: str, model: str) -> str:
     )
 
 
-def _checked(entries: Mapping[Any, Any], where: str) -> dict[str, Price]:
+def checked_prices(entries: Mapping[Any, Any], where: str) -> dict[str, Price]:
+    """The prices that a mapping in the form of the price file holds, by "provider/model" in lower case."""
     return {str(name).lower(): _entry(str(name), entry, where) for name, entry in entries.items()}
 
 
@@ -187,70 +158,10 @@ def _entry(name: str, entry: Any, where: str) -> Price:
     return Price(prompt, float(entry.get("cached_input", prompt)), completion)
 
 
-def _matching(prices: Mapping[str, Price], provider: str, model: str) -> Price | None:
+def matching_price(prices: Mapping[str, Price], provider: str, model: str) -> Price | None:
     """The price of the most exact name that fits: the name itself, else the longest pattern."""
     wanted = f"{provider}/{model}".lower()
     if wanted in prices:
         return prices[wanted]
     fitting = [pattern for pattern in prices if fnmatchcase(wanted, pattern)]
     return prices[max(fitting, key=len)] if fitting else None
-
-
-def _packaged(provider: str, model: str) -> Price | None:
-    """The price in the installed list; None = not there, or not told by tokens alone."""
-    import genai_prices
-
-    try:
-        found = genai_prices.calc_price(genai_prices.Usage(), model, provider_id=provider)
-    except LookupError:
-        return None
-    listed = _current(found.model.prices)
-    by_tokens = all(
-        each.input_mtok is not None and each.output_mtok is not None and each.requests_kcount is None for each in listed
-    )
-    return _dearest(listed) if by_tokens else None
-
-
-def _current(listed: ModelPrice | Sequence[ConditionalPrice]) -> list[ModelPrice]:
-    """What holds today at any hour. Of conditional prices the last one that holds counts."""
-    from genai_prices.types import ModelPrice, TimeOfDateConstraint
-
-    if isinstance(listed, ModelPrice):
-        return [listed]
-    found = []
-    for each in reversed(listed):
-        if isinstance(each.constraint, TimeOfDateConstraint):
-            found.append(each.prices)
-        elif each.constraint is None or each.constraint.active(datetime.now(UTC)):
-            return [*found, each.prices]
-    return [*found, listed[0].prices]
-
-
-def _dearest(listed: Sequence[ModelPrice]) -> Price:
-    """The highest of some prices, for prompts of every length."""
-    from genai_prices.types import TieredPrices
-
-    def at(tokens: int) -> Price:
-        def rate(name: str, *, otherwise: str) -> float:
-            stated = [getattr(each, name) for each in listed]
-            instead = [getattr(each, otherwise) for each in listed]
-            both = zip(stated, instead, strict=True)
-            return max(_rate(other if one is None else one, tokens) for one, other in both)
-
-        return Price(
-            rate("input_mtok", otherwise="input_mtok"),
-            rate("cache_read_mtok", otherwise="input_mtok"),
-            rate("output_mtok", otherwise="output_mtok"),
-            rate("cache_write_mtok", otherwise="input_mtok"),
-        )
-
-    values = [value for each in listed for value in vars(each).values()]
-    starts = {tier.start for value in values if isinstance(value, TieredPrices) for tier in value.tiers}
-    return replace(at(0), longer=tuple((start, at(start + 1)) for start in sorted(starts)))
-
-
-def _rate(stated: Decimal | TieredPrices, prompt_tokens: int) -> float:
-    """The rate of a prompt's length; from a tier's start on, it holds for all tokens."""
-    if isinstance(stated, Decimal):
-        return float(stated)
-    return float(next((tier.price for tier in reversed(stated.tiers) if prompt_tokens > tier.start), stated.base))

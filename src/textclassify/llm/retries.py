@@ -11,6 +11,7 @@ from textclassify.errors import ConfigError
 from textclassify.llm.server_errors import Retry, Without
 
 _LONGEST_BACKOFF_SECONDS = 30.0
+_TRIES_WITHOUT_A_REASON = 3
 _JITTER = 0.1
 """Share by which a wait that the server asks for is prolonged at most, so that not all come back at once."""
 
@@ -61,6 +62,7 @@ class RequestCourse:
     now: Callable[[], float] = time.monotonic
     failures: int = 0
     times_limited: int = 0
+    times_unexplained: int = 0
     refusals: list[Without] = field(default_factory=list)
     _limited_since: float | None = None
     _answers_then: int = 0
@@ -83,6 +85,11 @@ class RequestCourse:
         if self.failures >= self.policy.max_tries or asked > patience:
             return None
         return max(asked, self.policy.backoff_seconds(self.failures))
+
+    def is_worth_another_try(self) -> bool:
+        """Whether to ask once more after an error without a reason: servers stumble, and do not always say 500."""
+        self.times_unexplained += 1
+        return self.times_unexplained < min(_TRIES_WITHOUT_A_REASON, self.policy.max_tries)
 
     def _limited_seconds(self, answers: int) -> float:
         """How long the rate limit has let nobody's request pass."""

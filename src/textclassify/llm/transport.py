@@ -179,6 +179,8 @@ class _Connection:
                 await self._wait(course, trouble)
                 if trouble.may_be_billed and self.before_retry is not None:
                     await self.before_retry(request)
+            elif isinstance(trouble, ChatFailure) and trouble.status is Status.FAILED and course.is_worth_another_try():
+                await asyncio.sleep(self._retries.backoff_seconds(1))
             else:
                 raise self._memory.refused(trouble)
             await self._governor.start(_tokens(request))
