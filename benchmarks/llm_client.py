@@ -1,7 +1,7 @@
 """The client of language models against a loopback server: what a text costs, what is lost, what is paid twice.
 
-    python benchmarks/llm_client.py --server ../shared/tools/llm_server.py
-    python benchmarks/llm_client.py --case cpu_per_text --quick
+    python benchmarks/llm_client.py --server PATH
+    python benchmarks/llm_client.py --server PATH --case cpu_per_text --quick
 
 Every goal is asserted from the server's counters. Beside each figure stands what is possible: a bare aiohttp loop that
 sends the same requests by turns with this package, each client in a fresh process. The exit code is 1 when a goal is
@@ -60,7 +60,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in chosen:
             outcomes += _run_case(name, options, folder, kept)
-            target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            target.write_text(_written(kept), encoding="utf-8")
     Console(width=None if sys.stdout.isatty() else 200).print(summary(outcomes))
     if not all(outcome.passed for outcome in outcomes) and not options.no_assert:
         raise SystemExit(1)
@@ -97,6 +97,12 @@ def _run_case(name: str, options: argparse.Namespace, folder: Path, kept: Figure
         "figures": figures,
     }
     return outcomes
+
+
+def _written(kept: Figures) -> str:
+    """Return figures as JSON that can be read and compared: a case per paragraph, numbers of a few digits."""
+    rounded = json.loads(json.dumps(kept), parse_float=lambda number: float(f"{float(number):.5g}"))
+    return json.dumps(rounded, indent=1) + "\n"
 
 
 def _options() -> argparse.Namespace:

@@ -30,7 +30,7 @@ KEPT = (
 
 _CLIENT = Path(__file__).with_name("llm_client_run.py")
 _STARTING_SECONDS = 20.0
-_LONGEST_SECONDS = 900.0
+_LONGEST_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)

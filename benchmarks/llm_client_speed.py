@@ -35,7 +35,7 @@ def cpu_per_text(bench: Bench) -> tuple[list[Outcome], Figures]:
 
 def throughput_64(bench: Bench) -> tuple[list[Outcome], Figures]:
     """Texts per second, and mean requests in flight, at 64 at a time."""
-    outcome, figures = _throughput(bench, bench.size(2000, 640), 64, share_of_ideal=303 / 312.5)
+    outcome, figures = _throughput(bench, bench.size(2000, 1280), 64, share_of_ideal=303 / 312.5)
     ours, bare = ([run["server"]["mean_in_flight"] for run in figures[side]] for side in ("ours", "bare"))
     in_flight = Outcome(
         "mean in flight, the same runs",
@@ -49,7 +49,7 @@ def throughput_64(bench: Bench) -> tuple[list[Outcome], Figures]:
 
 def throughput_512(bench: Bench) -> tuple[list[Outcome], Figures]:
     """Texts per second at 512 at a time."""
-    outcome, figures = _throughput(bench, bench.size(10_000, 2560), 512, share_of_ideal=0.9)
+    outcome, figures = _throughput(bench, bench.size(10_000, 5120), 512, share_of_ideal=0.9)
     return [outcome], figures
 
 

@@ -17,7 +17,7 @@ import textclassify
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "textclassify"
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-WITH_WEIGHTS = {"llm.local", "ml.roberta_classifier", "models.vectors", "rac.retrieval"}
+WITH_WEIGHTS = {"llm.in_process.local", "ml.roberta_classifier", "models.vectors", "rac.retrieval"}
 """Modules whose examples load a model's weights."""
 
 
@@ -52,7 +52,13 @@ def names_after(block: str) -> dict[str, Any]:
 
 def test_no_block_of_the_readme_is_left_out() -> None:
     """A block that is added to the README is run here too."""
-    known = ('"llm_provider": "local"', '"llm_provider": "openai"', "SimilarityClassifier(labels)", "ScoreFusion(", "classifier.estimate(")
+    known = (
+        '"llm_provider": "local"',
+        '"llm_provider": "openai"',
+        "SimilarityClassifier(labels)",
+        "ScoreFusion(",
+        "classifier.estimate(",
+    )
 
     assert [sum(part in block for part in known) for block in BLOCKS] == [1] * len(known)
 

@@ -172,4 +172,4 @@ def test_fusing_scores_and_asking_models_over_the_network_load_no_torch():
     """Whoever has no local network of neurons installs none; nor are plots and optional tables loaded."""
     modules, _, _ = loaded_by("\n".join(f"from textclassify import {name}" for name in TORCH_FREE))
 
-    assert not modules & {"torch", "transformers", "aiohttp", "matplotlib", "datasets", "polars"}
+    assert not modules & {"torch", "transformers", "matplotlib", "datasets", "polars"}

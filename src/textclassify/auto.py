@@ -20,7 +20,7 @@ from textclassify.core.tables import is_table, to_frame
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.errors import StorageError
-from textclassify.llm.limits import limited
+from textclassify.llm.money.limits import limited
 from textclassify.runs.build import build_fusion
 from textclassify.runs.config import Config
 

@@ -12,7 +12,7 @@ import pytest
 
 from textclassify.apps import caching
 from textclassify.errors import ConfigError, StorageError
-from textclassify.llm.cache import ResponseCache, StoredRow
+from textclassify.llm.store.cache import ResponseCache, StoredRow
 
 KEYS = [sha256(str(i).encode()).digest() for i in range(3)]
 REPLY = b'{"choices": [{"message": {"content": "sports"}, "finish_reason": "stop"}]}'

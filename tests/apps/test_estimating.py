@@ -20,9 +20,9 @@ from textclassify.apps.estimating import (
 )
 from textclassify.apps.terminal import session
 from textclassify.errors import ConfigError, DataError
-from textclassify.llm.estimates import Estimate
-from textclassify.llm.prices import Price
-from textclassify.llm.token_counts import Range
+from textclassify.llm.money.estimates import Estimate
+from textclassify.llm.money.prices import Price
+from textclassify.llm.money.token_counts import Range
 from textclassify.runs.config import Config
 from textclassify.testing import FixedClassifier
 

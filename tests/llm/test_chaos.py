@@ -13,9 +13,12 @@ from collections import Counter
 import pytest
 from aiohttp import web
 
-from textclassify.llm.cache import ResponseCache
+from textclassify.llm.store.cache import ResponseCache
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="no signal kills at once there, and nothing can be claimed"),
+]
 
 CONCURRENCY = 32
 ROWS, DISTINCT = 3000, 2400

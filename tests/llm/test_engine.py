@@ -13,8 +13,8 @@ from textclassify import LLMClassifier, load
 from textclassify.core.scales import Method, Status
 from textclassify.errors import AuthenticationError, BudgetError, ConfigError, StorageError
 from textclassify.llm import engine, llm_classifier
-from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import ChatFailure, ChatReply, TokenLogprob
+from textclassify.llm.store.cache import ResponseCache
 from textclassify.testing import ScriptedChat
 
 LABELS = ["ham", "spam"]

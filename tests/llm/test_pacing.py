@@ -1,5 +1,4 @@
 import random
-from itertools import pairwise
 
 import pytest
 
@@ -125,7 +124,7 @@ def test_a_queue_in_front_of_the_server_slows_down_again():
         pace.take(pace.due)
         pace.finished = started
     grown = pace.per_second
-    for started in range(2000):
+    for started in range(4000):
         pace.take(pace.due)
         pace.finished += started % 2
 
@@ -133,15 +132,57 @@ def test_a_queue_in_front_of_the_server_slows_down_again():
     assert pace.per_second < 2100.0
 
 
+def held_seconds(pace, now):
+    """How long the pace stays what it is while all is let through."""
+    begin, held = now, pace.per_second
+    while pace.per_second == held:
+        now = max(now, pace.due)
+        pace.take(now)
+        pace.finished += 1
+    return now - begin
+
+
 def test_one_measurement_is_not_trusted_for_long():
     """The first may come from a bucket that was not empty; a second that agrees is worth a longer calm."""
     random.seed(0)
-    memory, bucket = RateMemory(), Bucket(200.0)
-    pace = Pace(memory, 0.0)
-    troubled = [second for second in range(60) if ask(pace, bucket, 1.0, begin=float(second))]
+    pace = Pace(RateMemory(), 0.0)
+    drought(pace, 0.0)
+    for request in range(1200):
+        pace.take(1.0 + request / 400)
+    drought(pace, 4.0)
+    pace.take(pace.due)
+    first = held_seconds(pace, pace.due)
+    drought(pace, 5.0 + first)
+    pace.take(pace.due)
 
-    assert 4 <= troubled[1] - troubled[0] <= 7
-    assert max(later - earlier for earlier, later in pairwise(troubled)) >= 18
+    assert 5.0 <= first <= 6.0
+    assert held_seconds(pace, pace.due) >= 19.0
+
+
+def test_a_limit_met_before_the_first_answer_is_heeded():
+    """A server of many seconds refuses long before it answers; the rush to fill the window must end there."""
+    pace = Pace(RateMemory(), 0.0)
+    for _ in range(50):
+        pace.take(pace.due)
+    for _ in range(3):
+        pace.refuse(pace.due, 0.0, by_limit=True, by_accident=False)
+    pace.take(pace.due)
+
+    assert pace.per_second <= 2000.0
+
+
+def test_bursts_are_not_for_ever():
+    """The rush that fills a window would otherwise come back with every wave of answers."""
+    pace = Pace(RateMemory(), 0.0)
+    for _ in range(200):
+        pace.take(pace.due)
+    pace.finished = 1
+    begin, rush = pace.due, pace.per_second
+    for request in range(300):
+        pace.take(begin + request / 300)
+
+    assert rush > 5000.0
+    assert pace.per_second == 2000.0
 
 
 def test_a_refusal_by_accident_changes_nothing():

@@ -6,7 +6,7 @@ import pytest
 from textclassify.core.storage import FromFile, FromFolder
 from textclassify.errors import AuthenticationError, ConfigError
 from textclassify.llm.keys import Secret, checked_variable
-from textclassify.llm.limits import limited
+from textclassify.llm.money.limits import limited
 from textclassify.llm.providers import PROVIDERS, find_provider, resolve_endpoint
 
 KEY = "sk-secret-0123456789"

@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 
 from textclassify import LLMClassifier
 from textclassify.core.scales import Method, Status
-from textclassify.llm.cache import ResponseCache
+from textclassify.llm.store.cache import ResponseCache
 from textclassify.testing import ScriptedChat
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from textclassify.llm.cache import CacheStats, Removed, Verified
-from textclassify.llm.estimates import UNKNOWN_PRICE, dollars
-from textclassify.llm.ledger import RunTotals
+from textclassify.llm.money.estimates import UNKNOWN_PRICE, dollars
+from textclassify.llm.store.cache import CacheStats, Removed, Verified
+from textclassify.llm.store.ledger import RunTotals
 
 RUNS_SHOWN = 20
 

@@ -11,8 +11,8 @@ import orjson
 
 from textclassify.core.storage import cache_folder
 from textclassify.errors import ConfigError, StorageError
-from textclassify.llm.cache import CacheStats, Removed, ResponseCache, Verified
 from textclassify.llm.completions import read_reply
+from textclassify.llm.store.cache import CacheStats, Removed, ResponseCache, Verified
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _BYTES = {"": 1, "b": 1} | {

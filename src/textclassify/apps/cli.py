@@ -223,7 +223,7 @@ def train(
     with session(debug=ctx.obj) as say:
         from textclassify.apps.training import DEFAULT_OUTPUT, settings_of
         from textclassify.apps.training import train as run_training
-        from textclassify.llm.limits import limited
+        from textclassify.llm.money.limits import limited
 
         given = {name: value for name, value in flags.items() if value is not None}
         settings = settings_of(config, given | _provider(llm_provider))
@@ -270,7 +270,7 @@ def predict(
     with session(debug=ctx.obj, bars=out is not None or not sys.stdout.isatty()) as say:
         from textclassify.apps import predicting
         from textclassify.apps.models import load_model
-        from textclassify.llm.limits import limited
+        from textclassify.llm.money.limits import limited
 
         chosen = predicting.format_for(out, "jsonl" if as_json else file_format)
         if chosen == "parquet" and out is None and sys.stdout.isatty():
@@ -320,7 +320,7 @@ def evaluate(
 
     with session(debug=ctx.obj) as say:
         from textclassify.apps.evaluating import evaluate_file
-        from textclassify.llm.limits import limited
+        from textclassify.llm.money.limits import limited
 
         with limited(max_cost=max_cost, cache_only=cache_only, offline=offline):
             evaluation, report = evaluate_file(

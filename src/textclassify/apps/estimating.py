@@ -25,11 +25,11 @@ from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.ensemble.out_of_fold import FoldAverage, held_out_folds
 from textclassify.errors import ConfigError
-from textclassify.llm.estimates import UNKNOWN_PRICE, Estimate, dollars
-from textclassify.llm.limits import limited
 from textclassify.llm.llm_classifier import LOCAL
-from textclassify.llm.prices import how_to_add
-from textclassify.llm.token_counts import Range
+from textclassify.llm.money.estimates import UNKNOWN_PRICE, Estimate, dollars
+from textclassify.llm.money.limits import limited
+from textclassify.llm.money.prices import how_to_add
+from textclassify.llm.money.token_counts import Range
 from textclassify.runs.build import build_fusion
 from textclassify.runs.config import Config
 

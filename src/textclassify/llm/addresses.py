@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from textclassify.errors import ConfigError
-from textclassify.llm.limits import current
+from textclassify.llm.money.limits import current
 
 
 def checked_address(url: str, example: str, *, as_ollama: bool = False) -> str:

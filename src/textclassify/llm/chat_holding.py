@@ -8,7 +8,7 @@ from typing import Any, Self
 from textclassify.errors import ConfigError
 from textclassify.llm.chat import AbsentChat, Chat
 from textclassify.llm.keys import Secret, checked_variable
-from textclassify.llm.limits import current as current_limits
+from textclassify.llm.money.limits import current as current_limits
 from textclassify.llm.providers import resolve_endpoint
 from textclassify.llm.retries import RetryPolicy
 from textclassify.llm.transport import HttpChat

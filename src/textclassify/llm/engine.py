@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from textclassify.core.scales import Scale, Status
 from textclassify.core.texts import is_blank
-from textclassify.llm.cache import ResponseCache, StoredRow
 from textclassify.llm.chat import ChatFailure, ChatReply, ChatRequest
 from textclassify.llm.exchange import Exchange, NotKeptError
 from textclassify.llm.questions import Question
+from textclassify.llm.store.cache import ResponseCache, StoredRow
 
 READING_VERSION = 1
 """Raised whenever a reply is read differently: rows of the hot table are then read anew from the raw replies."""

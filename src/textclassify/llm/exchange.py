@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from textclassify.core.scales import Status
 from textclassify.errors import StorageError
-from textclassify.llm.budget import Budget, most_expensive
-from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import Chat, ChatFailure, ChatReply, ChatRequest, PacedChat
 from textclassify.llm.completions import read_reply, written
-from textclassify.llm.prices import Price
-from textclassify.llm.tally import LedgerEntry, Tally
+from textclassify.llm.money.budget import Budget, most_expensive
+from textclassify.llm.money.prices import Price
+from textclassify.llm.store.cache import ResponseCache
+from textclassify.llm.store.tally import LedgerEntry, Tally
 
 logger = logging.getLogger(__name__)
 

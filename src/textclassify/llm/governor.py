@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 
 from textclassify.errors import ConfigError
 from textclassify.llm.allowances import Allowances
-from textclassify.llm.pacing import BURST_SECONDS, Pace, RateMemory
+from textclassify.llm.pacing import Pace, RateMemory
 from textclassify.llm.rate_headers import told_limits
 from textclassify.llm.share_alarm import ShareAlarm
 
-_QUANTUM_SECONDS = BURST_SECONDS / 2.0  # requests that wait start several at a time, so often
 _ROUNDED_UP_SECONDS = 1.0  # Retry-After has whole seconds: servers that mean milliseconds say this, too
 _LONG_WAIT_SECONDS = 1.0  # a refusal that asks for more is meant for all, unless accidents are expected
 _READ_HEADERS_SECONDS = 0.02  # how often headers are read that tell a limit
@@ -170,7 +169,7 @@ class Governor:
             due = max(self._pace.due, self._allowances.ready_at(tokens, now))
             if due > now:
                 loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(due - now + _QUANTUM_SECONDS, self._release)
+                self._timer = loop.call_later(due - now + self._pace.burst_seconds / 2.0, self._release)
                 return
             waiting.popleft()
             self._take(tokens, now)

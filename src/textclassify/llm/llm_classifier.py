@@ -20,21 +20,21 @@ from textclassify.core.storage import cache_folder
 from textclassify.core.texts import blank_rows, hash_texts
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError
-from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import AbsentChat, Chat
 from textclassify.llm.chat_holding import HoldsChat, absent
-from textclassify.llm.demonstrations import Demonstration, NearestExamples, drawn_examples
-from textclassify.llm.estimates import Estimate
 from textclassify.llm.event_loops import run_coroutine
-from textclassify.llm.likelihoods import Answers
-from textclassify.llm.limits import Redaction, limited, run_budget
-from textclassify.llm.limits import current as current_limits
-from textclassify.llm.local_model import LocalModel
-from textclassify.llm.price_list import price_of
+from textclassify.llm.in_process.likelihoods import Answers
+from textclassify.llm.in_process.local_model import LocalModel
+from textclassify.llm.money.estimates import Estimate
+from textclassify.llm.money.limits import Redaction, limited, run_budget
+from textclassify.llm.money.limits import current as current_limits
+from textclassify.llm.money.price_list import price_of
+from textclassify.llm.prompting.demonstrations import Demonstration, NearestExamples, drawn_examples
+from textclassify.llm.prompting.templates import Template, load_template
 from textclassify.llm.providers import find_provider
 from textclassify.llm.remote import RemoteModel, RemoteSettings
+from textclassify.llm.store.cache import ResponseCache
 from textclassify.llm.streams import StreamedRow, streamed
-from textclassify.llm.templates import Template, load_template
 from textclassify.statistics.folds import stratified_sample
 
 LOCAL = "local"

@@ -6,7 +6,7 @@ that fills at an unknown rate and from which each request takes one drop. So:
 *Start fast, but not at once.* Requests start at 2,000 a second, and faster and faster while no answer has come: all
 workers of a run are busy within a tenth of a second, and yet few requests are under way when a limit is met.
 Later the pace doubles in a third of a second while it is what holds requests back; above 2,000 a second only while
-answers keep up, since a queue in front of the server gains nothing and meets the limit as a whole.
+answers keep up, and never to a multiple of what is sent: queues and bursts gain nothing and meet a limit as a whole.
 
 *Measure.* Two moments at which the bucket was empty give its rate: requests let through between them, over the time
 between them. The first drought (refusals that are no accident, see `ShareAlarm`) halves the pace, the second
@@ -24,15 +24,15 @@ from typing import NamedTuple
 
 from textclassify.llm.allowances import Allowance
 
-BURST_SECONDS = 0.004
-"""So many seconds' worth of requests may start at once: what a timer that comes late makes up for."""
-
+_BURST_SECONDS, _BURST_REQUESTS = 0.004, 12.0  # may start at once: what a timer that comes late makes up for
 _FIRST_RATE = 2000.0  # requests per second
 _FILL_RATE = 24.0  # more, for each request started before the first answer
-_GROWTH, _FAST_GROWTH = 2.0, 1.0  # per second, exponential: doubles in 0.35 s, and in 0.7 s above the first rate
+_GROWTH = 2.0  # per second, exponential: doubles in 0.35 s
 _LOOK_SECONDS = 0.05  # how often the pace is reconsidered
 _LONG_LOOK_SECONDS = 0.1  # what a longer time counts as
 _LOOK_REQUESTS = 16
+_AVERAGE_SECONDS = 0.25  # over which the requests sent are averaged
+_ABUNDANT = 1.5  # times what is sent: a faster pace than this only makes for bursts
 _HELD_BACK = 0.7  # of the pace: requests that start faster than this would start even faster if they were let
 _KEEPS_UP = 0.9  # of the pace: answers that come faster than this leave no queue
 _MARGIN = 0.97  # of the rate measured
@@ -42,7 +42,6 @@ _FEWEST_MEASURED = 8  # requests between two droughts
 _ENOUGH_MEASURED = 16  # requests between two droughts after which the older one is of no more use
 _DOUBT = 0.1  # share by which a measurement may be wrong, whatever its length
 _DOUBT_REQUESTS = 2.0  # and so many requests: a bucket is empty when it holds less than one
-_UNACCOUNTED_REQUESTS = 5  # let through for all one knows, but their refusals may be on their way
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0  # unless the server asks for more
 _JITTER, _LONGEST_JITTER_SECONDS = 0.1, 1.0
 _HOLD = 4.0  # times as long, in seconds and in requests, as the measurement took
@@ -86,14 +85,13 @@ class Pace:
 
     def __init__(self, memory: RateMemory, now: float) -> None:
         self.started = self.finished = self.refused = 0
-        self.per_second = _FIRST_RATE
+        self._set(_FIRST_RATE)
         self.due = now
         self._memory = memory
-        self._interval = 1.0 / _FIRST_RATE
         self._even = now  # when the next request would start if all were spaced evenly
         self._look_at = 0  # requests started by the next look
         self._looked = _Moment(now, 0, 0)
-        self._looked_sent = 0.0  # requests per second before that look
+        self._average_sent = 0.0  # requests per second, before that look
         self._dry_since: float | None = None  # a drought that may go on
         self._pause_seconds = _SHORTEST_PAUSE_SECONDS  # in a drought
         self._drought: _Moment | None = None  # the last one that was over
@@ -110,7 +108,7 @@ class Pace:
         """A request starts."""
         self.started += 1
         self._even = even = max(self._even, now) + self._interval
-        self.due = even - BURST_SECONDS
+        self.due = even - self.burst_seconds
         if self.started >= self._look_at:
             self._look(now)
 
@@ -142,8 +140,8 @@ class Pace:
             self.pause(max(wait_seconds, own), now)
 
     def _stop(self, until: float) -> None:
-        self._even = max(self._even, until + BURST_SECONDS)  # nothing is made up for afterwards
-        self.due = self._even - BURST_SECONDS
+        self._even = max(self._even, until + self.burst_seconds)  # nothing is made up for afterwards
+        self.due = self._even - self.burst_seconds
 
     def _look(self, now: float) -> None:
         """Reconsider the pace."""
@@ -153,23 +151,24 @@ class Pace:
         self._look_at = self.started + (_LOOK_REQUESTS if self._interval * _LOOK_REQUESTS < _LOOK_SECONDS else 1)
         if not self.finished and self._drought is None and self._memory.rate is None:
             self._set(_FIRST_RATE + _FILL_RATE * self.started)
+            return
         if elapsed < _LOOK_SECONDS:
             return
         sent, done = self.started - self._looked.started, self.finished - self._looked.finished
-        self._looked, self._looked_sent = _Moment(now, self.started, self.finished), sent / elapsed
+        self._looked = _Moment(now, self.started, self.finished)
+        self._average_sent += (sent / elapsed - self._average_sent) * min(1.0, elapsed / _AVERAGE_SECONDS)
         if sent < _HELD_BACK * self.per_second * elapsed:
             self._leisure_seconds += elapsed
+            self._set(min(self.per_second, max(_FIRST_RATE, _ABUNDANT * self._average_sent)))
         elif now >= self._held_until.at and self.started >= self._held_until.started:
             keeps_up = done >= _KEEPS_UP * self.per_second * elapsed
             self._grow(min(elapsed, _LONG_LOOK_SECONDS), now, server_keeps_up=keeps_up)
 
     def _grow(self, seconds: float, now: float, *, server_keeps_up: bool) -> None:
-        if self.per_second < _FIRST_RATE:
+        if server_keeps_up or self.per_second < _FIRST_RATE:
             self._set(self.per_second * math.exp(_GROWTH * seconds))
-        elif server_keeps_up:
-            self._set(self.per_second * math.exp(_FAST_GROWTH * seconds))
         else:
-            self._set(max(_FIRST_RATE, self.per_second * math.exp(-_FAST_GROWTH * seconds)))
+            self._set(max(_FIRST_RATE, self.per_second * math.exp(-_GROWTH * seconds)))
         if self._memory.rate is not None and self._is_more_than(self._memory.rate, now):
             self._forget()
 
@@ -220,7 +219,7 @@ class Pace:
         """Whether more was let through since the bucket was empty than a rate allows; True when that is not known."""
         if self._drought is None:
             return True
-        let_through = self.started - self.refused - self._drought.started - _UNACCOUNTED_REQUESTS
+        let_through = self.started - self.refused - self._drought.started
         return let_through > (1.0 + self._doubt) * rate * (now - self._drought.at)
 
     def _forget(self) -> None:
@@ -231,11 +230,12 @@ class Pace:
     def _sending(self, now: float) -> float:
         """Requests per second that were sent of late."""
         elapsed = now - self._looked.at
-        if not self._looked_sent and elapsed < _LOOK_SECONDS / 4.0:
+        if not self._average_sent and elapsed < _LOOK_SECONDS / 4.0:
             return self.per_second
         sent = (self.started - self._looked.started) / max(elapsed, _LOOK_SECONDS)
-        return max(min(max(sent, self._looked_sent), self.per_second), 1.0)
+        return max(min(max(sent, self._average_sent), self.per_second), 1.0)
 
     def _set(self, per_second: float) -> None:
         self.per_second = per_second
         self._interval = 1.0 / per_second
+        self.burst_seconds = min(_BURST_SECONDS, _BURST_REQUESTS / per_second)

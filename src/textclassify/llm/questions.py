@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from textclassify.core.scales import Method, Status
 from textclassify.errors import ConfigError, ProviderError
 from textclassify.llm.chat import ChatReply, ChatRequest, Message
-from textclassify.llm.limits import Redaction
-from textclassify.llm.packs import PackPrompt
-from textclassify.llm.prompts import Prompt
-from textclassify.llm.readings import ReplyReader, share_of_votes
-from textclassify.llm.token_logprobs import usable_logprobs
+from textclassify.llm.money.limits import Redaction
+from textclassify.llm.prompting.packs import PackPrompt
+from textclassify.llm.prompting.prompts import Prompt
+from textclassify.llm.reading.readings import ReplyReader, share_of_votes
+from textclassify.llm.reading.token_logprobs import usable_logprobs
 
 
 class Prompts(Protocol):

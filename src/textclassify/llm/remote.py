@@ -18,26 +18,26 @@ from textclassify.core.progress import report
 from textclassify.core.scales import Status
 from textclassify.core.texts import listed
 from textclassify.errors import ConfigError
-from textclassify.llm.budget import Budget
-from textclassify.llm.cache import ResponseCache
 from textclassify.llm.chat import Chat, ChatRequest, ConnectedChat, Message
-from textclassify.llm.demonstrations import Demonstration, NearestExamples
 from textclassify.llm.engine import BLOCK, READING_VERSION, RowRun, ScoredRows
-from textclassify.llm.estimates import Estimate
 from textclassify.llm.exchange import Exchange
-from textclassify.llm.likelihoods import Answers
-from textclassify.llm.limits import Redaction
-from textclassify.llm.packs import pack_prompt
-from textclassify.llm.prices import Price
-from textclassify.llm.prompt_choice import NearestPrompts, SharedPrompts
-from textclassify.llm.prompts import choice_prompt, scores_prompt, shown
+from textclassify.llm.in_process.likelihoods import Answers
+from textclassify.llm.money.budget import Budget
+from textclassify.llm.money.estimates import Estimate
+from textclassify.llm.money.limits import Redaction
+from textclassify.llm.money.prices import Price
+from textclassify.llm.money.question_estimates import estimate_of
+from textclassify.llm.prompting.demonstrations import Demonstration, NearestExamples
+from textclassify.llm.prompting.packs import pack_prompt
+from textclassify.llm.prompting.prompt_choice import NearestPrompts, SharedPrompts
+from textclassify.llm.prompting.prompts import choice_prompt, scores_prompt, shown
+from textclassify.llm.prompting.templates import Template
 from textclassify.llm.providers import PROVIDERS
-from textclassify.llm.question_estimates import estimate_of
 from textclassify.llm.questions import Question
-from textclassify.llm.readings import HardReader
-from textclassify.llm.templates import Template
-from textclassify.llm.token_logprobs import LogprobReader
-from textclassify.llm.verbal_scores import VerbalReader, verbal_schema
+from textclassify.llm.reading.readings import HardReader
+from textclassify.llm.reading.token_logprobs import LogprobReader
+from textclassify.llm.reading.verbal_scores import VerbalReader, verbal_schema
+from textclassify.llm.store.cache import ResponseCache
 
 logger = logging.getLogger(__name__)
 

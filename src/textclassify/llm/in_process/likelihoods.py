@@ -1,0 +1,162 @@
+"""`Likelihoods`: scores of an in-process language model, from how likely it is to answer with each label."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from textclassify.core.labels import LabelSchema
+from textclassify.core.progress import report
+from textclassify.core.scales import Method, Scale, Status
+from textclassify.llm.prompting.demonstrations import Demonstration
+from textclassify.llm.prompting.prompts import Prompt, shown, statement_prompt, yes_no_prompt
+from textclassify.llm.store.cache import ResponseCache
+
+if TYPE_CHECKING:
+    from textclassify.llm.in_process.local import LocalScorer
+
+logger = logging.getLogger(__name__)
+
+LISTS_LABELS_FROM = 1_000_000_000
+"""Weights from which a local model is shown the list of labels; measured were 0.135 and 1.5 thousand million."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said about n texts: values (n, K), NaN rows where `status` is not OK.
+
+    `truncated` (n,) tells which texts it was shown without their end; `cost` (n,) is in US dollars.
+    """
+
+    values: NDArray[np.float64]
+    status: NDArray[np.uint8]
+    scale: Scale
+    method: NDArray[np.uint8]
+    truncated: NDArray[np.bool_]
+    cost: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """What is known, and cached, about one text: a log-likelihood per answer, and whether its end was left out."""
+
+    log_likelihoods: list[float]
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class Likelihoods:
+    """Exact log P(answer, end of turn | prompt) of an in-process model; multi-label: log-odds of yes against no.
+
+    Args:
+        scorer: the model.
+        cache: where likelihoods are kept; None = nowhere.
+        list_labels: whether the prompt shows the labels with their descriptions; None = to models that have at least
+            `LISTS_LABELS_FROM` weights, as smaller ones are confused by it.
+
+    """
+
+    scorer: LocalScorer
+    cache: ResponseCache | None = None
+    list_labels: bool | None = None
+
+    def ask(self, texts: Sequence[str], schema: LabelSchema, demonstrations: Sequence[Demonstration]) -> Answers:
+        """Return the log-likelihood of every label for every text; a text is never shown beside itself."""
+        if not schema.multi_label:
+            values, truncated = self._likelihoods(self._statement(schema), texts, demonstrations, "texts")
+            return self._answers(values, Scale.LOG_LIKELIHOOD, truncated)
+        odds = np.empty((len(texts), len(schema)))
+        truncated = np.zeros(len(texts), dtype=np.bool_)
+        for k, name in enumerate(schema.names):
+            asked = functools.partial(yes_no_prompt, schema, name)
+            both, cut = self._likelihoods(asked, texts, demonstrations, f"texts, label {k + 1} of {len(schema)}")
+            odds[:, k] = both[:, 0] - both[:, 1]
+            truncated |= cut
+        return self._answers(odds, Scale.LOG_ODDS, truncated)
+
+    def preview(self, text: str, schema: LabelSchema, demonstrations: Sequence[Demonstration]) -> str:
+        """Return the conversation in which a text is scored, as a person reads it; multi-label, of the first label."""
+        yes_no = functools.partial(yes_no_prompt, schema, schema.names[0])
+        asked = yes_no if schema.multi_label else self._statement(schema)
+        beside, _ = list(_by_shown([text], demonstrations))[-1]
+        return shown(asked(beside), text)
+
+    def _statement(self, schema: LabelSchema) -> Callable[[Sequence[Demonstration]], Prompt]:
+        listed = self.scorer.weights >= LISTS_LABELS_FROM if self.list_labels is None else self.list_labels
+        return functools.partial(statement_prompt, schema, list_labels=listed)
+
+    def _answers(self, values: NDArray[np.float64], scale: Scale, truncated: NDArray[np.bool_]) -> Answers:
+        broken = ~np.isfinite(values).all(axis=1)
+        values[broken] = np.nan
+        status = np.where(broken, Status.FAILED, Status.OK).astype(np.uint8)
+        method = np.full(len(values), Method.LIKELIHOOD, dtype=np.uint8)
+        return Answers(values, status, scale, method, truncated, np.zeros(len(values)))
+
+    def _likelihoods(
+        self,
+        asked: Callable[[Sequence[Demonstration]], Prompt],
+        texts: Sequence[str],
+        demonstrations: Sequence[Demonstration],
+        task: str,
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the log-likelihood of each answer for each text, (n, answers), and which texts were cut, (n,)."""
+        found: dict[str, _Scored] = {}
+        # Prompts that begin alike are read together, so the few texts that are themselves examples come apart.
+        for beside, together in _by_shown(texts, demonstrations):
+            found |= self._of_one_prompt(asked(beside), together, task)
+        width = len(asked(demonstrations).answers)
+        values = np.array([found[text].log_likelihoods for text in texts]).reshape(len(texts), width)
+        return values, np.array([found[text].truncated for text in texts], dtype=np.bool_)
+
+    def _of_one_prompt(self, prompt: Prompt, texts: Sequence[str], task: str) -> dict[str, _Scored]:
+        keys = {text: self._key(prompt, text) for text in texts}
+        known = {} if self.cache is None else self.cache.get_many(list(keys.values()))
+        found = {text: _Scored(**orjson.loads(known[key])) for text, key in keys.items() if key in known}
+        missing = [text for text in keys if text not in found]
+        if missing:
+            scored = self.scorer.log_likelihoods(
+                prompt.messages,
+                missing,
+                prompt.answers,
+                show_progress=lambda done, total: report(task, done, total),
+            )
+            values = scored.values.astype(np.float64).tolist()
+            new = dict(zip(missing, map(_Scored, values, scored.truncated.tolist()), strict=True))
+            self._keep({keys[text]: one for text, one in new.items()})
+            found |= new
+        n_cut = sum(one.truncated for one in found.values())
+        if n_cut:
+            logger.warning("%d of %d texts did not fit into the prompt and were cut", n_cut, len(found))
+        return found
+
+    def _keep(self, found: dict[bytes, _Scored]) -> None:
+        if self.cache is not None:
+            for key, one in found.items():
+                self.cache.put(key, orjson.dumps(asdict(one)))
+            self.cache.flush()
+
+    def _key(self, prompt: Prompt, text: str) -> bytes:
+        turns = [(message.role, message.content) for message in prompt.messages]
+        whole = [self.scorer.identity, turns, prompt.answers, text]
+        return hashlib.sha256(json.dumps(whole).encode()).digest()
+
+
+def _by_shown(
+    texts: Sequence[str], demonstrations: Sequence[Demonstration]
+) -> Iterator[tuple[list[Demonstration], list[str]]]:
+    """Yield distinct texts with the examples that they may be shown beside: all of them but themselves."""
+    examples = {example.text.strip() for example in demonstrations}
+    distinct = list(dict.fromkeys(texts))
+    yield list(demonstrations), [text for text in distinct if text.strip() not in examples]
+    for text in distinct:
+        if text.strip() in examples:
+            yield [example for example in demonstrations if example.text.strip() != text.strip()], [text]

@@ -1,0 +1,165 @@
+"""Exact label likelihoods from a language model in this process: log P(label, end of turn | prompt).
+
+Every prompt's common beginning (instructions, label list, examples) is read once, its keys and values are kept, and
+each text is read once after it; all labels are then read as one tree of tokens behind each text.
+"""
+
+import functools
+import json
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textclassify.errors import ConfigError
+from textclassify.llm.in_process.answer_scores import ShowProgress, score_answers
+from textclassify.llm.in_process.chat_tokens import ChatTokenizer, PromptTokens, Turn
+from textclassify.llm.prompting.prompts import TEXT_SLOT
+from textclassify.models.dependencies import needs_extra
+from textclassify.models.loading import load_causal_lm, usable_length
+from textclassify.models.sources import ModelSource, resolve
+
+with needs_extra("torch"):
+    from textclassify.models.devices import pick_device, pick_dtype
+
+__all__ = ["TEXT_SLOT", "LabelLikelihoods", "LocalScorer"]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelLikelihoods:
+    """What `LocalScorer.log_likelihoods` answers.
+
+    Attributes:
+        values: (n, K) float32, log P(answer, end of turn | prompt), summed over tokens; at most 0.
+        truncated: (n,) whether the end of the text was left out because the prompt did not fit.
+        prompt_tokens: (n,) length of each prompt.
+    """
+
+    values: NDArray[np.float32]
+    truncated: NDArray[np.bool_]
+    prompt_tokens: NDArray[np.int64]
+
+
+class LocalScorer:
+    """A causal language model that scores whole answers exactly, on this machine.
+
+    Args:
+        model: a Hugging Face folder, a `.gguf` file, a name; None or "smollm2" is the embedded model.
+        device: "auto" (a GPU where there is one), "cpu", "cuda".
+        precision: "auto" (bf16 where the processor has it, else fp32), "fp32", "bf16", "fp16".
+        max_tokens: longest prompt with its answer; longer texts are cut. None = what the model can read.
+
+    The weights are loaded at the first text and shared by all scorers of the process that want the same.
+
+    Example:
+        >>> from textclassify.llm.chat import Message
+        >>> turns = [Message("user", f"Is this text glad or sad? {TEXT_SLOT}")]
+        >>> LocalScorer().log_likelihoods(turns, ["I won!"], ["glad", "sad"]).values.shape
+        (1, 2)
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        max_tokens: int | None = None,
+    ) -> None:
+        self.model = model
+        self.device = device
+        self.precision = precision
+        self.max_tokens = max_tokens
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: vars(self)[name] for name in ("model", "device", "precision", "max_tokens")}
+
+    @functools.cached_property
+    def source(self) -> ModelSource:
+        """Where the model is; resolved when first asked."""
+        return resolve(self.model, "causal")
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """What tells its answers from another's: where the model is, its weights' sizes and dates, how it computes."""
+        place = Path(self.source.location)
+        files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place] if place.is_file() else []
+        weights = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        device = pick_device(self.device)
+        dtype = str(pick_dtype(self.precision, device))
+        return json.dumps([self.source.location, weights, dtype, device.type, self.max_tokens])
+
+    @functools.cached_property
+    def weights(self) -> int:
+        """How many weights the model has; it is loaded for this."""
+        return int(_loaded_once(self.source, self.device, self.precision).model.num_parameters())
+
+    def log_likelihoods(
+        self,
+        turns: Sequence[Turn] | Sequence[Sequence[Turn]],
+        texts: Sequence[str],
+        answers: Sequence[str],
+        *,
+        show_progress: ShowProgress | None = None,
+    ) -> LabelLikelihoods:
+        """Log-likelihood of each answer as the whole reply, for each text.
+
+        `turns` are the messages of the prompt, with `TEXT_SLOT` once in the place of the text; or a list of such
+        messages for each text. `show_progress` is called with (texts done, texts in all), equal prompts counted once.
+
+        Raises:
+            ConfigError: no slot, no answers, or a prompt whose instructions alone do not fit.
+            ModelError: the model cannot be had or loaded.
+        """
+        if not answers:
+            raise ConfigError("there is no answer to score; name at least one label")
+        loaded = _loaded_once(self.source, self.device, self.precision)
+        replies = [loaded.chat.answer(answer) for answer in answers]
+        context = min(loaded.context, self.max_tokens or loaded.context)
+        room = context - max(map(len, replies))
+        prompts = _prompts(loaded.chat, turns, texts, room)
+        distinct = {ids: row for row, ids in enumerate(dict.fromkeys(prompt.ids for prompt in prompts))}
+        values = score_answers(loaded.model, list(distinct), replies, show_progress=show_progress)
+        return LabelLikelihoods(
+            values=values[[distinct[prompt.ids] for prompt in prompts]],
+            truncated=np.array([prompt.truncated for prompt in prompts], dtype=np.bool_),
+            prompt_tokens=np.array([len(prompt.ids) for prompt in prompts], dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    model: Any
+    chat: ChatTokenizer
+    context: int
+
+
+_loading = threading.Lock()
+
+
+def _loaded_once(source: ModelSource, device: str, precision: str) -> _Loaded:
+    with _loading:
+        return _load(source, device, precision)
+
+
+@functools.lru_cache(maxsize=2)
+def _load(source: ModelSource, device: str, precision: str) -> _Loaded:
+    place = pick_device(device)
+    model, tokenizer = load_causal_lm(source, dtype=pick_dtype(precision, place))
+    return _Loaded(model.to(place), ChatTokenizer(tokenizer), usable_length(model, tokenizer))
+
+
+def _prompts(
+    chat: ChatTokenizer, turns: Sequence[Turn] | Sequence[Sequence[Turn]], texts: Sequence[str], room: int
+) -> list[PromptTokens]:
+    if not texts:
+        return []
+    if all(hasattr(turn, "role") for turn in turns):
+        return chat.prompts(cast("Sequence[Turn]", turns), texts, max_tokens=room)
+    own = cast("Sequence[Sequence[Turn]]", turns)
+    return [chat.prompts(mine, [text], max_tokens=room)[0] for mine, text in zip(own, texts, strict=True)]

@@ -1,0 +1,1 @@
+"""What a language model reads: prompts, templates, packs of texts, and examples."""

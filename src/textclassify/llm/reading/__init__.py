@@ -1,0 +1,1 @@
+"""How replies become scores: label names, log-probabilities, scores in words, votes."""
