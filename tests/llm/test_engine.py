@@ -212,6 +212,18 @@ def test_a_model_without_log_probabilities_is_found_out_by_its_first_reply_and_n
     assert len(chat.asked) == 300
 
 
+def test_two_that_find_out_at_once_pay_for_nothing_twice(over):
+    """Both ask for log-probabilities first, and neither knows of the other but by the cache."""
+    chat = Counting(delay=0.01)
+    texts = [f"t{i}" for i in range(150)]
+    threads = [threading.Thread(target=over(chat, concurrency=8).predict, args=(texts,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(chat.asked) == sorted(set(chat.asked))
+
+
 def test_rows_in_the_cache_are_read_anew_when_replies_are_read_differently(over, monkeypatch):
     """A better parser needs no new answer."""
     chat = Counting()

@@ -152,7 +152,7 @@ def test_one_measurement_is_not_trusted_for_long():
     drought(pace, 4.0)
     pace.take(pace.due)
     first = held_seconds(pace, pace.due)
-    drought(pace, 5.0 + first)
+    drought(pace, pace.due)
     pace.take(pace.due)
 
     assert 5.0 <= first <= 6.0
@@ -169,6 +169,17 @@ def test_a_limit_met_before_the_first_answer_is_heeded():
     pace.take(pace.due)
 
     assert pace.per_second <= 2000.0
+
+
+def test_a_dozen_may_start_in_one_instant_however_fast_the_pace():
+    """A burst is refused as a whole."""
+    pace = Pace(RateMemory(rate=20_000.0), 0.0)
+    at_once = 0
+    while pace.due <= 1.0:
+        pace.take(1.0)
+        at_once += 1
+
+    assert 8 <= at_once <= 16
 
 
 def test_bursts_are_not_for_ever():

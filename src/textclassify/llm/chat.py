@@ -171,6 +171,11 @@ class ChatReply:
         return Status.OK if self.content.strip() else Status.INVALID
 
     @property
+    def is_empty(self) -> bool:
+        """Whether the model ended without a word and without a reason, as servers do when they stumble."""
+        return not self.content and self.finish_reason == "stop" and self.refusal is None
+
+    @property
     def cut_off(self) -> bool:
         """Whether the answer ended because `max_tokens` was reached."""
         return self.finish_reason == "length"

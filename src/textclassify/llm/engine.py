@@ -65,6 +65,7 @@ class _Job:
     requests: Sequence[ChatRequest]
     keys: list[bytes]
     kept: dict[bytes, bytes]
+    twins: Sequence[bytes] = ()
 
 
 @dataclass(slots=True)
@@ -205,6 +206,7 @@ class RowRun:
 
     def _prepared(self, places: Sequence[_Place]) -> Iterator[_Job]:
         """Yield the jobs whose requests are ours to ask; the others wait for who asks them."""
+        self._take_decision()
         exchange, question = self.exchange, self.question
         grouped = [[place] for place in places if place.alone]
         requests = question.requests([place.text for (place,) in grouped])
@@ -213,21 +215,39 @@ class RowRun:
             grouped.append(together[start : start + question.texts_per_request])
             requests.append(question.pack_requests([place.text for place in grouped[-1]]))
         keys = [[exchange.key(request) for request in several] for several in requests]
-        kept, others = exchange.prepare(itertools.chain.from_iterable(keys))
-        for several_places, several, their_keys in zip(grouped, requests, keys, strict=True):
-            if others and not others.isdisjoint(their_keys):
+        twins = self._twins(question, grouped)
+        kept, others = exchange.prepare(itertools.chain(*keys, *twins))
+        for several_places, several, their_keys, their_twins in zip(grouped, requests, keys, twins, strict=True):
+            if others and not others.isdisjoint([*their_keys, *their_twins]):
                 self._deferred += several_places
             else:
-                yield _Job(several_places, question, several, their_keys, kept)
+                yield _Job(several_places, question, several, their_keys, kept, their_twins)
+
+    def _take_decision(self) -> None:
+        """Ask as another process has found out that one has to, where this one does not know yet."""
+        if self.question.fallback is not None and self.question.is_decided_elsewhere() is False:
+            self._switch_to(self.question.fallback)
+
+    def _twins(self, question: Question, grouped: Sequence[Sequence[_Place]]) -> Sequence[Sequence[bytes]]:
+        """Return the keys under which the replies may be kept in the end, while that is not decided.
+
+        They are claimed as well: another process may have decided already.
+        """
+        if question.decided is not None or question.fallback is None:
+            return [()] * len(grouped)
+        others = question.fallback.requests([place.text for (place,) in grouped])
+        return [[self.exchange.key(request) for request in several] for several in others]
 
     async def _answer(self, job: _Job) -> None:
         """Settle the texts of a job: with their scores, or with the reason why they have none."""
         if job.question is not self.question:  # found out since: they are asked about otherwise, later
-            for key in job.keys:
+            for key in (*job.keys, *job.twins):
                 self.cache.release(key)
             self._deferred += job.places
             return
         got = await self._replies(job)
+        for key in job.twins:
+            self.cache.release(key)
         if not job.places[0].alone:
             await self._answer_pack(job, got)
         elif got.replies:
@@ -295,13 +315,17 @@ class RowRun:
         """Take a reply without usable log-probabilities for the label it names, here and in all that follows."""
         question = job.question.instead()
         if self.question is not question:
-            self.question = question
-            for place in self._open.values():
-                place.key = question.row_key(place.text)
-            self._open = {place.key: place for place in self._open.values()}
+            self._switch_to(question)
         (request,) = question.requests([job.places[0].text])[0]
         self.exchange.keep(self.exchange.key(request), reply)
         return question
+
+    def _switch_to(self, question: Question) -> None:
+        """Ask otherwise from now on; texts that are under way are known by their new keys."""
+        self.question = question
+        for place in self._open.values():
+            place.key = question.row_key(place.text)
+        self._open = {place.key: place for place in self._open.values()}
 
     def _settle(
         self, question: Question, place: _Place, status: Status, values: list[float] | None, cost: float, *, keep: bool

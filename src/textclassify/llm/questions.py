@@ -51,6 +51,7 @@ class Question:
         pack: the prompt about so many texts; needed where a request asks about several.
         redact: applied to a text before anything else sees it.
         fallback: how to ask instead when the server turns out to give no log-probabilities; None = that is an error.
+        known: what is known meanwhile of the log-probabilities, from others who ask the same model.
         on_decided: called once, with whether the log-probabilities are usable.
 
     """
@@ -70,6 +71,7 @@ class Question:
     redact: Redaction | None = None
     fallback: Question | None = None
     on_decided: Callable[[bool], None] | None = None
+    known: Callable[[], bool | None] | None = None
     decided: bool | None = None
     _identity: Any = field(init=False, repr=False)
 
@@ -156,6 +158,12 @@ class Question:
         if len(replies) == 1:
             return self.reader.read(replies[0]) if replies[0].status is Status.OK else None
         return share_of_votes([self.reader.read(reply) for reply in replies if reply.status is Status.OK])
+
+    def is_decided_elsewhere(self) -> bool | None:
+        """Return, and take over, what others have found out about the log-probabilities; None = nothing yet."""
+        if self.decided is None and self.known is not None:
+            self.decided = self.known()
+        return self.decided
 
     def trusts(self, reply: ChatReply) -> bool:
         """Return whether a reply brings the log-probabilities that were asked for; the first one decides for all.

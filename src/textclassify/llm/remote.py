@@ -249,13 +249,19 @@ class RemoteModel:
             return self._asking(method)
         if not self._may_give_logprobs:
             return self._asking("hard")
-        known = self.cache.fact(self._fact)
+        known = self._gives_logprobs()
         if known is not None:
-            return self._asking("logprobs" if known == "yes" else "hard")
+            return self._asking("logprobs" if known else "hard")
         question = self._asking("logprobs")
         question.fallback = self._asking("hard")
+        question.known = self._gives_logprobs
         question.on_decided = lambda usable: self.cache.set_fact(self._fact, "yes" if usable else "no")
         return question
+
+    def _gives_logprobs(self) -> bool | None:
+        """Return whether the model gives usable log-probabilities, where anybody has found that out."""
+        known = self.cache.fact(self._fact)
+        return None if known is None else known == "yes"
 
     @property
     def _fact(self) -> str:

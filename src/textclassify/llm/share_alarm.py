@@ -10,7 +10,7 @@ _KNOWN = 50.0  # outcomes that this guess is worth
 _REMEMBERED = 1000.0  # outcomes
 _LEAST_CONTRAST = 1.25  # a share that is usual is never so high that many would be no news
 _FEWEST_ACCIDENTS, _ACCIDENTAL = 5.0, 0.02  # and their share: a single bad outcome is no news from then on
-_ALARM = 8.0  # log-likelihood ratio
+_ALARM, _EARLY_ALARM, _EARLY = 8.0, 11.0, 200.0  # log-likelihood ratio; higher before so many outcomes
 _RELIEF = -0.65  # what a good outcome adds: log((1 - many) / (1 - usual)) for one in twenty
 
 
@@ -58,7 +58,7 @@ class ShareAlarm:
         self._run += 1
         self._run_bad += 1
         self._score += math.log(max(_LEAST_CONTRAST, _MANY / max(self._bad / self._all, _RARE)))
-        if self._score < _ALARM:
+        if self._score < (_ALARM if self._all > _EARLY else _EARLY_ALARM):
             return False
         self._score, self._run, self._run_bad = 0.0, 0, 0
         return True

@@ -165,20 +165,24 @@ class _Connection:
             await self._governor.start(_tokens(request))
         answers = self._memory.answers
         outcome = await self._try(request)
-        if not isinstance(outcome, ChatReply):
+        if not isinstance(outcome, ChatReply) or outcome.is_empty:
             outcome = await self._persist(request, outcome, RequestCourse(self._retries, answers))
         self._memory.answered()
         return outcome
 
-    async def _persist(self, request: ChatRequest, trouble: Verdict, course: RequestCourse) -> ChatReply:
-        """The reply, after a first try that got none."""
+    async def _persist(self, request: ChatRequest, trouble: ChatReply | Verdict, course: RequestCourse) -> ChatReply:
+        """The reply, after a first try that got none, or nothing in it; an empty one that stays empty is one, too."""
         while True:
-            if isinstance(trouble, Without):
+            if isinstance(trouble, ChatReply):
+                if not course.is_worth_another_try():
+                    return trouble
+                await self._hold_again(request)
+            elif isinstance(trouble, Without):
                 course.refusals.append(trouble)
             elif isinstance(trouble, Retry):
                 await self._wait(course, trouble)
-                if trouble.may_be_billed and self.before_retry is not None:
-                    await self.before_retry(request)
+                if trouble.may_be_billed:
+                    await self._hold_again(request)
             elif isinstance(trouble, ChatFailure) and trouble.status is Status.FAILED and course.is_worth_another_try():
                 await asyncio.sleep(self._retries.backoff_seconds(1))
             else:
@@ -187,8 +191,14 @@ class _Connection:
             outcome = await self._try(request, [refusal.parameter for refusal in course.refusals])
             if isinstance(outcome, ChatReply):
                 self._memory.learn(request.model, course.refusals)
-                return outcome
+                if not outcome.is_empty:
+                    return outcome
             trouble = outcome
+
+    async def _hold_again(self, request: ChatRequest) -> None:
+        """Have the money reserved for another try after one that may have been billed."""
+        if self.before_retry is not None:
+            await self.before_retry(request)
 
     async def _wait(self, course: RequestCourse, trouble: Retry) -> None:
         """Return when the next try makes sense; raise when none does."""
