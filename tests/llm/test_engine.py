@@ -156,7 +156,7 @@ def test_an_answer_is_on_disk_before_its_slot_is_used_again(tmp_path):
                 on_disk.append(other.stats().answers)
             return await super().complete(request)
 
-    chat = Watching()
+    chat = Watching(delay=0.01)
     LLMClassifier(LABELS, chat=chat, cache_dir=tmp_path, concurrency=1, method="hard").predict(["a", "b", "c"])
     assert on_disk == [0, 1, 2]
 

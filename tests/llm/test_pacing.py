@@ -173,7 +173,7 @@ def test_a_limit_met_before_the_first_answer_is_heeded():
 
 def test_a_dozen_may_start_in_one_instant_however_fast_the_pace():
     """A burst is refused as a whole."""
-    pace = Pace(RateMemory(rate=20_000.0), 0.0)
+    pace = Pace(RateMemory(rate=20_000.0), 1.0)
     at_once = 0
     while pace.due <= 1.0:
         pace.take(1.0)
