@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from textclassify.llm.chat import ChatRequest, Message
-from textclassify.llm.providers import resolve_endpoint
-from textclassify.llm.retries import RetryPolicy
-from textclassify.llm.transport import HttpChat
+from textclassify.llm.http.providers import resolve_endpoint
+from textclassify.llm.http.retries import RetryPolicy
+from textclassify.llm.http.transport import HttpChat
 
 KEY = "sk-secret-0123456789"
 

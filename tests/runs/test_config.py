@@ -9,7 +9,7 @@ from sklearn.base import clone
 from textclassify import AutoFusionClassifier, load
 from textclassify.core.storage import FromFile, sealed
 from textclassify.errors import AuthenticationError, ConfigError, ModelError, StorageError
-from textclassify.llm.providers import PROVIDERS
+from textclassify.llm.http.providers import PROVIDERS
 from textclassify.runs.build import build_fusion
 from textclassify.runs.config import Config, read_settings
 

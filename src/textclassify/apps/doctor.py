@@ -19,7 +19,7 @@ from textclassify.core import dataset
 from textclassify.core.findings import describe
 from textclassify.core.storage import cache_folder
 from textclassify.errors import DataError, LabelError, ModelError
-from textclassify.llm.providers import PROVIDERS
+from textclassify.llm.http.providers import PROVIDERS
 from textclassify.models.hub import OFFLINE_VARIABLES
 from textclassify.models.sources import EMBEDDED_ENCODER, EMBEDDED_LLM, PATHS_VARIABLE, Role, resolve
 

@@ -12,7 +12,7 @@ from textclassify.core.columns import labelled_columns
 from textclassify.core.files import HUB, read_hub, read_table
 from textclassify.core.texts import listed
 from textclassify.errors import DataError, StorageError
-from textclassify.llm.providers import find_provider
+from textclassify.llm.http.providers import find_provider
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any, Self
 
 from textclassify.errors import ConfigError
 from textclassify.llm.chat import AbsentChat, Chat
-from textclassify.llm.keys import Secret, checked_variable
+from textclassify.llm.http.keys import Secret, checked_variable
+from textclassify.llm.http.providers import resolve_endpoint
+from textclassify.llm.http.retries import RetryPolicy
+from textclassify.llm.http.transport import HttpChat
 from textclassify.llm.money.limits import current as current_limits
-from textclassify.llm.providers import resolve_endpoint
-from textclassify.llm.retries import RetryPolicy
-from textclassify.llm.transport import HttpChat
 
 
 class HoldsChat:

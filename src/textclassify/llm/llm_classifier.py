@@ -23,6 +23,7 @@ from textclassify.errors import ConfigError
 from textclassify.llm.chat import AbsentChat, Chat
 from textclassify.llm.chat_holding import HoldsChat, absent
 from textclassify.llm.event_loops import run_coroutine
+from textclassify.llm.http.providers import find_provider
 from textclassify.llm.in_process.likelihoods import Answers
 from textclassify.llm.in_process.local_model import LocalModel
 from textclassify.llm.money.estimates import Estimate
@@ -31,7 +32,6 @@ from textclassify.llm.money.limits import current as current_limits
 from textclassify.llm.money.price_list import price_of
 from textclassify.llm.prompting.demonstrations import Demonstration, NearestExamples, drawn_examples
 from textclassify.llm.prompting.templates import Template, load_template
-from textclassify.llm.providers import find_provider
 from textclassify.llm.remote import RemoteModel, RemoteSettings
 from textclassify.llm.store.cache import ResponseCache
 from textclassify.llm.streams import StreamedRow, streamed

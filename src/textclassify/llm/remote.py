@@ -21,6 +21,7 @@ from textclassify.errors import ConfigError
 from textclassify.llm.chat import Chat, ChatRequest, ConnectedChat, Message
 from textclassify.llm.engine import BLOCK, READING_VERSION, RowRun, ScoredRows
 from textclassify.llm.exchange import Exchange
+from textclassify.llm.http.providers import PROVIDERS
 from textclassify.llm.in_process.likelihoods import Answers
 from textclassify.llm.money.budget import Budget
 from textclassify.llm.money.estimates import Estimate
@@ -32,7 +33,6 @@ from textclassify.llm.prompting.packs import pack_prompt
 from textclassify.llm.prompting.prompt_choice import NearestPrompts, SharedPrompts
 from textclassify.llm.prompting.prompts import choice_prompt, scores_prompt, shown
 from textclassify.llm.prompting.templates import Template
-from textclassify.llm.providers import PROVIDERS
 from textclassify.llm.questions import Question
 from textclassify.llm.reading.readings import HardReader
 from textclassify.llm.reading.token_logprobs import LogprobReader

@@ -14,7 +14,7 @@ from textclassify.core.settings_files import expanded, read_settings_file
 from textclassify.core.storage import FromFile, FromFolder
 from textclassify.core.texts import did_you_mean, listed
 from textclassify.errors import ConfigError
-from textclassify.llm.keys import checked_variable
+from textclassify.llm.http.keys import checked_variable
 
 for _mark in (FromFile, FromFolder):  # YAML writes them as the plain text they are
     yaml.SafeDumper.add_representer(_mark, yaml.representer.SafeRepresenter.represent_str)

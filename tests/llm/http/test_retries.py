@@ -1,8 +1,8 @@
 import pytest
 
 from textclassify.errors import ConfigError
-from textclassify.llm.retries import RequestCourse, RetryPolicy
-from textclassify.llm.server_errors import Retry
+from textclassify.llm.http.retries import RequestCourse, RetryPolicy
+from textclassify.llm.http.server_errors import Retry
 
 POLICY = RetryPolicy(max_tries=3, first_wait_seconds=1.0, patience_seconds=60.0)
 LIMITED = Retry("429", 20.0, rate_limited=True)

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from textclassify.llm.share_alarm import ShareAlarm
+from textclassify.llm.http.share_alarm import ShareAlarm
 
 
 def false_alarms(share, outcomes=2000):

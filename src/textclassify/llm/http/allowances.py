@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from textclassify.errors import ConfigError
-from textclassify.llm.rate_headers import ToldLimit
+from textclassify.llm.http.rate_headers import ToldLimit
 
 _BURST_SECONDS = 2.0  # worth of a configured limit that may be used at once
 _MINUTE_SECONDS = 60.5  # more than a minute has, since requests take longer or shorter to get there

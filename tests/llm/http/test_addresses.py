@@ -1,7 +1,7 @@
 import pytest
 
 from textclassify.errors import ConfigError
-from textclassify.llm.addresses import check_may_leave, checked_address, host_of, is_loopback, proxy_for
+from textclassify.llm.http.addresses import check_may_leave, checked_address, host_of, is_loopback, proxy_for
 
 EXAMPLE = "https://api.openai.com/v1"
 

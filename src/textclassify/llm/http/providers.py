@@ -12,8 +12,8 @@ from typing import Any
 
 from textclassify.core.storage import FromFile, FromFolder
 from textclassify.errors import AuthenticationError, ConfigError
-from textclassify.llm.addresses import check_may_leave, checked_address, host_of, is_loopback
-from textclassify.llm.keys import Secret, checked_variable
+from textclassify.llm.http.addresses import check_may_leave, checked_address, host_of, is_loopback
+from textclassify.llm.http.keys import Secret, checked_variable
 
 _OFFLINE = "without any key, provider='local' runs a model in this process"
 

@@ -1,7 +1,7 @@
 import json
 
 from textclassify.llm.chat import ChatRequest, Message
-from textclassify.llm.protocols import encoded, native_parameters, native_path, written_parameters
+from textclassify.llm.http.protocols import encoded, native_parameters, native_path, written_parameters
 
 TURNS = (Message("system", "be short"), Message("user", "hi"), Message("assistant", "?"), Message("user", "really"))
 

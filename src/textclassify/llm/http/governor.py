@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from textclassify.errors import ConfigError
-from textclassify.llm.allowances import Allowances
-from textclassify.llm.pacing import Pace, RateMemory
-from textclassify.llm.rate_headers import told_limits
-from textclassify.llm.share_alarm import ShareAlarm
+from textclassify.llm.http.allowances import Allowances
+from textclassify.llm.http.pacing import Pace, RateMemory
+from textclassify.llm.http.rate_headers import told_limits
+from textclassify.llm.http.share_alarm import ShareAlarm
 
 _ROUNDED_UP_SECONDS = 1.0  # Retry-After has whole seconds: servers that mean milliseconds say this, too
 _LONG_WAIT_SECONDS = 1.0  # a refusal that asks for more is meant for all, unless accidents are expected

@@ -11,10 +11,10 @@ import pytest
 from textclassify.core.scales import Status
 from textclassify.errors import AuthenticationError, ConfigError, ProviderError, QuotaError, UnreachableError
 from textclassify.llm.chat import Chat, ChatFailure, ConnectedChat, PacedChat, TokenLogprob
-from textclassify.llm.keys import Secret
-from textclassify.llm.providers import PROVIDERS, Endpoint, resolve_endpoint
-from textclassify.llm.retries import RetryPolicy
-from textclassify.llm.transport import HttpChat
+from textclassify.llm.http.keys import Secret
+from textclassify.llm.http.providers import PROVIDERS, Endpoint, resolve_endpoint
+from textclassify.llm.http.retries import RetryPolicy
+from textclassify.llm.http.transport import HttpChat
 
 KEY = "sk-secret-0123456789"
 

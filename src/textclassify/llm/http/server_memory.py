@@ -10,11 +10,11 @@ from typing import Any
 from textclassify.core.scales import Status
 from textclassify.errors import ProviderError, QuotaError, UnreachableError
 from textclassify.llm.chat import ChatFailure, ChatRequest
-from textclassify.llm.pacing import RateMemory
-from textclassify.llm.protocols import written_parameters
-from textclassify.llm.providers import Provider
-from textclassify.llm.retries import RequestCourse
-from textclassify.llm.server_errors import Retry, Without
+from textclassify.llm.http.pacing import RateMemory
+from textclassify.llm.http.protocols import written_parameters
+from textclassify.llm.http.providers import Provider
+from textclassify.llm.http.retries import RequestCourse
+from textclassify.llm.http.server_errors import Retry, Without
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ import pytest
 
 from textclassify.core.storage import FromFile, FromFolder
 from textclassify.errors import AuthenticationError, ConfigError
-from textclassify.llm.keys import Secret, checked_variable
+from textclassify.llm.http.keys import Secret, checked_variable
+from textclassify.llm.http.providers import PROVIDERS, find_provider, resolve_endpoint
 from textclassify.llm.money.limits import limited
-from textclassify.llm.providers import PROVIDERS, find_provider, resolve_endpoint
 
 KEY = "sk-secret-0123456789"
 LOOPBACK = "http://127.0.0.1:9/v1"

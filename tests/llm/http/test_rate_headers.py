@@ -1,7 +1,7 @@
 import pytest
 from multidict import CIMultiDict
 
-from textclassify.llm.rate_headers import ToldLimit, seconds_until, told_limits
+from textclassify.llm.http.rate_headers import ToldLimit, seconds_until, told_limits
 
 
 @pytest.mark.parametrize(

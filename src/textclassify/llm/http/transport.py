@@ -15,15 +15,15 @@ from yarl import URL
 
 from textclassify.core.scales import Status
 from textclassify.errors import ConfigError, ProviderError, UnreachableError
-from textclassify.llm.addresses import proxy_for
 from textclassify.llm.chat import ChatFailure, ChatReply, ChatRequest
 from textclassify.llm.completions import parsed, reply_in
-from textclassify.llm.governor import Governor
-from textclassify.llm.protocols import encoded, native_parameters, native_path
-from textclassify.llm.providers import Endpoint
-from textclassify.llm.retries import RequestCourse, RetryPolicy
-from textclassify.llm.server_errors import Retry, Verdict, Without, error_in_reply, judge
-from textclassify.llm.server_memory import ServerMemory
+from textclassify.llm.http.addresses import proxy_for
+from textclassify.llm.http.governor import Governor
+from textclassify.llm.http.protocols import encoded, native_parameters, native_path
+from textclassify.llm.http.providers import Endpoint
+from textclassify.llm.http.retries import RequestCourse, RetryPolicy
+from textclassify.llm.http.server_errors import Retry, Verdict, Without, error_in_reply, judge
+from textclassify.llm.http.server_memory import ServerMemory
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from textclassify.core.scales import Status
 from textclassify.errors import AuthenticationError, ProviderError, QuotaError
 from textclassify.llm.chat import ChatFailure
-from textclassify.llm.server_errors import Retry, Without, error_in_reply, judge
+from textclassify.llm.http.server_errors import Retry, Without, error_in_reply, judge
 
 SENT = {
     "model": "m",

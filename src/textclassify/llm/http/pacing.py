@@ -3,9 +3,9 @@
 Few servers say what they allow, and each refusal is a request for nothing. A server with a limit behaves as a bucket
 that fills at an unknown rate and from which each request takes one drop. So:
 
-*Start fast, but not at once.* Requests start at 2,000 a second, and faster and faster while no answer has come: all
+*Start fast, but not at once.* Requests start at 4,000 a second, and faster and faster while no answer has come: all
 workers of a run are busy within a tenth of a second, and yet few requests are under way when a limit is met.
-Later the pace doubles in a third of a second while it is what holds requests back; above 2,000 a second only while
+Later the pace doubles in a third of a second while it is what holds requests back; above 4,000 a second only while
 answers keep up, and never to a multiple of what is sent: queues and bursts gain nothing and meet a limit as a whole.
 
 *Measure.* Two moments at which the bucket was empty give its rate: requests let through between them, over the time
@@ -22,10 +22,11 @@ import random
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from textclassify.llm.allowances import Allowance
+from textclassify.llm.http.allowances import Allowance
 
 _BURST_SECONDS, _BURST_REQUESTS = 0.004, 12.0  # may start at once: what a timer that comes late makes up for
-_FIRST_RATE = 2000.0  # requests per second
+FIRST_RATE = 4000.0
+"""Requests per second at which a run starts."""
 _FILL_RATE = 24.0  # more, for each request started before the first answer
 _GROWTH = 2.0  # per second, exponential: doubles in 0.35 s
 _LOOK_SECONDS = 0.05  # how often the pace is reconsidered
@@ -85,7 +86,7 @@ class Pace:
 
     def __init__(self, memory: RateMemory, now: float) -> None:
         self.started = self.finished = self.refused = 0
-        self._set(_FIRST_RATE)
+        self._set(FIRST_RATE)
         self.due = now
         self._memory = memory
         self._even = now  # when the next request would start if all were spaced evenly
@@ -96,7 +97,7 @@ class Pace:
         self._pause_seconds = _SHORTEST_PAUSE_SECONDS  # in a drought
         self._drought: _Moment | None = None  # the last one that was over
         self._leisure_seconds = 0.0  # since then
-        self._sent_per_second = _FIRST_RATE  # when the drought began
+        self._sent_per_second = FIRST_RATE  # when the drought began
         self._doubt = _DOUBT
         self._held_until = _Moment(-math.inf, 0, 0)
         if memory.rate is not None:
@@ -150,7 +151,7 @@ class Pace:
         elapsed = now - self._looked.at
         self._look_at = self.started + (_LOOK_REQUESTS if self._interval * _LOOK_REQUESTS < _LOOK_SECONDS else 1)
         if not self.finished and self._drought is None and self._memory.rate is None:
-            self._set(_FIRST_RATE + _FILL_RATE * self.started)
+            self._set(FIRST_RATE + _FILL_RATE * self.started)
             return
         if elapsed < _LOOK_SECONDS:
             return
@@ -159,16 +160,16 @@ class Pace:
         self._average_sent += (sent / elapsed - self._average_sent) * min(1.0, elapsed / _AVERAGE_SECONDS)
         if sent < _HELD_BACK * self.per_second * elapsed:
             self._leisure_seconds += elapsed
-            self._set(min(self.per_second, max(_FIRST_RATE, _ABUNDANT * self._average_sent)))
+            self._set(min(self.per_second, max(FIRST_RATE, _ABUNDANT * self._average_sent)))
         elif now >= self._held_until.at and self.started >= self._held_until.started:
             keeps_up = done >= _KEEPS_UP * self.per_second * elapsed
             self._grow(min(elapsed, _LONG_LOOK_SECONDS), now, server_keeps_up=keeps_up)
 
     def _grow(self, seconds: float, now: float, *, server_keeps_up: bool) -> None:
-        if server_keeps_up or self.per_second < _FIRST_RATE:
+        if server_keeps_up or self.per_second < FIRST_RATE:
             self._set(self.per_second * math.exp(_GROWTH * seconds))
         else:
-            self._set(max(_FIRST_RATE, self.per_second * math.exp(-_GROWTH * seconds)))
+            self._set(max(FIRST_RATE, self.per_second * math.exp(-_GROWTH * seconds)))
         if self._memory.rate is not None and self._is_more_than(self._memory.rate, now):
             self._forget()
 

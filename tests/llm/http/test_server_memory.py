@@ -3,10 +3,10 @@ import pytest
 from textclassify.core.scales import Status
 from textclassify.errors import ProviderError, QuotaError, UnreachableError
 from textclassify.llm.chat import ChatFailure, ChatRequest, Message
-from textclassify.llm.providers import PROVIDERS
-from textclassify.llm.retries import RequestCourse, RetryPolicy
-from textclassify.llm.server_errors import Retry, Without
-from textclassify.llm.server_memory import ServerMemory
+from textclassify.llm.http.providers import PROVIDERS
+from textclassify.llm.http.retries import RequestCourse, RetryPolicy
+from textclassify.llm.http.server_errors import Retry, Without
+from textclassify.llm.http.server_memory import ServerMemory
 
 ASKED = ChatRequest("m", (Message("user", "hi"),), top_logprobs=5)
 NO_CONNECTION = Retry("cannot connect", connected=False)

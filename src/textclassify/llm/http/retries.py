@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from textclassify.errors import ConfigError
-from textclassify.llm.server_errors import Retry, Without
+from textclassify.llm.http.server_errors import Retry, Without
 
 _LONGEST_BACKOFF_SECONDS = 30.0
 _TRIES_WITHOUT_A_REASON = 3

