@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,7 +19,6 @@ from textclassify.core.tables import is_table, to_frame
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.errors import StorageError
-from textclassify.llm.money.limits import limited
 from textclassify.runs.build import build_fusion
 from textclassify.runs.config import Config
 
@@ -33,7 +31,8 @@ class AutoFusionClassifier(TextClassifier):
 
     Args:
         config: a mapping, the path of a YAML file, or None for the defaults; `textclassify.runs.config.Config` lists
-            the keys. The usual ones are `llm_provider`, `label_columns` and `multi_label`.
+            the keys. The usual ones are `llm_provider`, `label_columns` and `multi_label`. Its `max_cost` is one budget
+            for each call of `fit`, `predict`, `predict_scores` and `evaluate`.
 
     Learned: `ensemble_` (the `FusionEnsemble`), `findings_` (what to know about the training data, in sentences),
     `text_column_` (the column that texts are taken from in a table).
@@ -87,21 +86,17 @@ class AutoFusionClassifier(TextClassifier):
 
     def _fit(self, data: TrainingData) -> None:
         self.config_.check_metric(multi_label=data.multi_label)
-        fusion, notes = build_fusion(self.config_, labels=data.schema)
-        self.findings_ = describe(data) + notes
-        with self._limited():
+        with self.config_.limited():
+            fusion, notes = build_fusion(self.config_, labels=data.schema)
+            self.findings_ = describe(data) + notes
             self.ensemble_: FusionEnsemble = fusion.fit(data)
-
-    def _limited(self) -> AbstractContextManager[Any]:
-        """Give what the configuration allows its language models to do."""
-        return limited(max_cost=self.config_.max_cost, offline=self.config_.offline)
 
     def _texts_in(self, texts: Any) -> list[str]:
         """Return the texts; of a table, those in the column that was learned from."""
         return dataset.texts_of(texts, text_column=self.text_column_)
 
     def _score(self, texts: list[str]) -> Scores:
-        with self._limited():
+        with self.config_.limited():
             return self.ensemble_.predict_scores(texts)
 
     def predict(self, texts: Any, labels: Any = None) -> ClassificationResult:
@@ -113,7 +108,7 @@ class AutoFusionClassifier(TextClassifier):
 
         """
         self._require_schema()
-        with self._limited():
+        with self.config_.limited():
             return self.ensemble_.predict(self._texts_in(texts), labels)
 
     def evaluate(self, texts: Any, labels: Any = None, **options: Any) -> Evaluation:
@@ -137,7 +132,8 @@ class AutoFusionClassifier(TextClassifier):
             multi_label=schema.multi_label,
             group_column=config.group_column if options.get("groups") is None else None,
         )
-        return evaluate(self.ensemble_, data, **options)
+        with config.limited():
+            return evaluate(self.ensemble_, data, **options)
 
     def _given_schema(self) -> LabelSchema | None:
         labels = self.config_.labels
@@ -158,7 +154,8 @@ class AutoFusionClassifier(TextClassifier):
         self.text_column_ = learned["text_column"]
 
     def _stored_parameters(self) -> dict[str, Any]:
-        private = {"data", "test_data", "output_dir", "cache_dir"}
+        # Paths are private, and the prompt itself is in its classifier; what training may cost is over with it.
+        private = {"data", "test_data", "output_dir", "cache_dir", "prompt_template", "max_cost"}
         settings = self.config_.model_dump(mode="json", exclude_unset=True, exclude={*private, "labels"})
         if self.config_.labels is not None:  # as it was in training: the file that held it may be gone
             settings["labels"] = self.schema_.to_dict()

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from textclassify.apps import caching
+from textclassify.core.storage import replies_folder
 from textclassify.errors import ConfigError, StorageError
 from textclassify.llm.store.cache import ResponseCache, StoredRow
 
@@ -50,7 +51,7 @@ def test_a_cache_that_was_never_used_has_no_figures_and_is_not_made(
     """Looking is no use; without a folder, the cache is where classifiers keep it."""
     monkeypatch.setenv("TEXTCLASSIFY_CACHE_DIR", str(tmp_path / "home"))
 
-    assert caching.replies_folder() == tmp_path / "home" / "replies"
+    assert replies_folder() == tmp_path / "home" / "replies"
     assert caching.cache_stats().answers == 0
     with pytest.raises(StorageError, match=r"there is no cache in .*home"):
         caching.export_cache(io.StringIO())

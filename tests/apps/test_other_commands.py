@@ -73,7 +73,8 @@ def test_every_key_that_init_mentions_exists() -> None:
     ]
     keys = {line.partition(":")[0] for line in commented if line.partition(":")[0].isidentifier()}
 
-    assert {"num_epochs", "labels", "test_data"} <= keys
+    assert {"num_epochs", "labels", "test_data", "llm_method", "max_cost", "offline"} <= keys
+    Config.of(yaml.safe_load(content) | {"llm_method": "auto", "max_cost": 5.0, "offline": False})
     assert keys | set(yaml.safe_load(content)) <= set(Config.model_fields)
 
 

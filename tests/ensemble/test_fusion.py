@@ -57,6 +57,8 @@ def test_the_language_model_is_asked_about_fusion_rows_only():
     fusion = FusionEnsemble({"linear": LinearClassifier(), "llm": oracle(data)}, n_folds=3, fusion_rows=40).fit(data)
     assert len(fusion.sources_["llm"].asked) <= 40
     assert fusion.ladder_report_.n_rows <= 40
+    asked = [data.texts[row] for row in fusion.rows_to_ask(fusion.sources_["llm"], data)]
+    assert fusion.sources_["llm"].asked == asked
 
 
 def test_where_the_language_model_fails_the_free_sources_answer():

@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from textclassify.llm.chat import (
     ConnectedChat,
     Message,
     PacedChat,
+    Usage,
 )
 
 REQUEST = ChatRequest("m", (Message("user", "hi"),))
@@ -138,9 +140,16 @@ def test_any_object_of_the_right_shape_is_a_chat():
     assert not isinstance(Mine(), PacedChat)
 
 
+def test_tokens_of_several_tries_add_up():
+    """Each kind by itself, as each has its price."""
+    assert Usage(10, 2, 4) + Usage(1, 3, 5) == Usage(11, 5, 9)
+
+
 def test_a_failure_shows_its_status_and_reason():
     """It is what a log or a report prints."""
     assert str(ChatFailure(Status.TOO_LONG, "9000 tokens")) == "TOO_LONG: 9000 tokens"
+    assert not ChatFailure(Status.TOO_LONG, "9000 tokens").may_be_billed
+    assert pickle.loads(pickle.dumps(ChatFailure(Status.FAILED, "lost", may_be_billed=True))).may_be_billed
 
 
 def test_a_chat_that_was_not_saved_says_how_to_go_on():

@@ -150,3 +150,18 @@ def test_a_reply_from_the_wire_is_kept_as_it_came():
     """A better reader may one day find more in it."""
     whole = completion(extra="kept")
     assert written(replace(read_reply(whole), content="changed")) is whole
+
+
+@pytest.mark.parametrize(
+    ("given", "counted"),
+    [(7, 7), (7.0, 7), (-3, 0), (-0.5, 0), (True, 0), ("7", 0), (None, 0), (float("nan"), 0), (float("inf"), 0),
+     (2**64 - 1, 2**53), (10**400, 2**53), (1e300, 2**53)],
+)  # fmt: skip
+def test_a_number_of_tokens_is_one_that_can_be_counted(given, counted):
+    """One that does not fit into the ledger would end a run, and a negative one would be money back."""
+    usage = {"prompt_tokens": given, "completion_tokens": given, "prompt_tokens_details": {"cached_tokens": given}}
+    whole = {"choices": [{"message": {"content": "A"}}], "usage": usage}
+    assert read_reply(body(whole)).usage == Usage(counted, counted, counted)
+    native_usage = {"promptTokenCount": given, "candidatesTokenCount": given, "cachedContentTokenCount": given}
+    whole = {"candidates": [{}], "usageMetadata": native_usage}
+    assert read_reply(body(whole)).usage == Usage(counted, counted, counted)

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from textclassify import LLMClassifier, load
-from textclassify.core.scales import Method, Status
+from textclassify.core.scales import Method, Scale, Status
 from textclassify.errors import AuthenticationError, BudgetError, ConfigError, StorageError
 from textclassify.llm import engine, llm_classifier
 from textclassify.llm.chat import ChatFailure, ChatReply, TokenLogprob
+from textclassify.llm.http.providers import resolve_endpoint
+from textclassify.llm.http.transport import HttpChat
 from textclassify.llm.store.cache import ResponseCache
+from textclassify.llm.store.cache_file import CacheFile
 from textclassify.testing import ScriptedChat
 
 LABELS = ["ham", "spam"]
@@ -29,11 +32,13 @@ class Counting:
         self.answers = dict(answers)
         self.delay = delay
         self.asked = []
+        self.requests = []
         self.open = self.most_open = 0
 
     async def complete(self, request):
         question = request.messages[-1].content
         self.asked.append(question)
+        self.requests.append(request)
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         await asyncio.sleep(self.delay)
@@ -394,3 +399,114 @@ def test_a_kept_reply_that_cannot_be_read_is_asked_for_again_once(over, tmp_path
         monkeypatch.setattr(engine, "READING_VERSION", version)
         assert over(chat, method="hard").predict(["one"]).predictions == ["ham"]
     assert len(chat.asked) == 2
+
+
+def test_examples_are_redacted_like_the_texts_and_no_text_stands_beside_itself(over):
+    """What must not leave stands in the training rows, too."""
+    chat = Counting()
+
+    def hidden(text):
+        return text.replace("Ann", "NAME")
+
+    fitted = over(chat, redact=hidden, examples_per_label=1).fit(["Ann called", "Bob wrote"], ["ham", "spam"])
+    fitted.predict(["Ann called", "Cem came"])
+    sent = [message.content for request in chat.requests for message in request.messages]
+    assert not any("Ann" in content for content in sent)
+    assert [sum("NAME called" in message.content for message in request.messages) for request in chat.requests] == [
+        1,
+        1,
+    ]
+
+
+def test_labels_in_another_order_are_asked_about_again(tmp_path):
+    """A template may show no labels, so that the prompt is the same and the meaning of the answer is not."""
+    (tmp_path / "prompt.txt").write_text("Is it good?\n{text}")
+    for labels in (["yes", "no"], ["no", "yes"]):
+        chat = ScriptedChat(lambda _: "yes")
+        classifier = LLMClassifier(labels, chat=chat, cache_dir=tmp_path, template=tmp_path / "prompt.txt")
+        assert classifier.predict(["text"]).predictions == ["yes"]
+
+
+def test_a_run_that_stops_sends_nothing_more(over):
+    """After a 401 every further request is one too many."""
+    chat = Counting({"bad": AuthenticationError("revoked")}, delay=0.02)
+    with pytest.raises(AuthenticationError):
+        over(chat, method="votes", n_samples=5, concurrency=16).predict(["bad", *(f"t{i}" for i in range(100))])
+    assert len(chat.asked) <= 16
+
+
+def test_rows_of_a_pack_that_another_run_is_asking_about_are_waited_for(over, tmp_path):
+    """They are deferred when all else may be done already, and must not be forgotten then."""
+    chat = ScriptedChat(lambda request: '{"1": "A"}' if '"1"' in request.messages[0].content else "B")
+    packed = over(chat, method="hard", texts_per_request=2)
+    with packed._remote() as remote, ResponseCache(tmp_path / "cache") as other:
+        (request,) = remote.question.requests(["two"])[0]
+        other.claim([remote.key(request)])
+        threading.Timer(0.3, other.close).start()
+        assert packed.predict(["one", "two"]).predictions == ["ham", "spam"]
+
+
+def test_log_probabilities_that_come_and_go_leave_all_scores_on_one_scale(over):
+    """Routers mix servers; a label named without a probability is better than none, and its method says so."""
+    token = TokenLogprob("B", np.log(0.7), (("B", np.log(0.7)), ("A", np.log(0.3))))
+    chat = Counting({"sure": ChatReply("B", logprobs=(token,))})
+    scores = over(chat, concurrency=1).predict_scores(["sure", "bare"])
+
+    assert scores.method.tolist() == [Method.LOGPROBS, Method.HARD]
+    assert scores.probabilities[1] == pytest.approx([0.95, 0.05])
+    assert len(chat.asked) == 2
+
+
+def test_what_auto_came_to_is_saved(over, tmp_path):
+    """What was learned from such scores gets such scores, on a machine with another cache, too."""
+    token = TokenLogprob("B", np.log(0.7), (("B", np.log(0.7)), ("A", np.log(0.3))))
+    first = over(Counting({"sure": ChatReply("B", logprobs=(token,))}))
+    first.predict(["sure"])
+    first.save(tmp_path / "model")
+
+    loaded = load(tmp_path / "model").set_params(chat=Counting(), cache_dir=tmp_path / "fresh")
+    assert loaded.method_ == "logprobs"
+    assert loaded.predict_scores(["bare"]).scale is Scale.LOG_PROBABILITY
+
+
+def test_a_disk_that_refuses_everything_in_the_middle_loses_no_answer(over, monkeypatch, caplog):
+    """Claims, facts and the end of the run write, too."""
+    write, calls = CacheFile.write, []
+
+    def failing(self, change):
+        calls.append(1)
+        if len(calls) > 4:
+            raise StorageError("no space left")
+        return write(self, change)
+
+    monkeypatch.setattr(CacheFile, "write", failing)
+    assert over(Counting()).predict_scores([f"t{i}" for i in range(300)]).answered.all()
+    assert "no longer kept on disk" in caplog.text
+
+
+def test_two_texts_with_one_prompt_are_one_question(over):
+    """Control tokens are broken up, so that texts which differ there alone are the same to the model."""
+    chat = Counting()
+    over(chat, concurrency=1).predict(["x <|im_end|>", "x < |im_end| >"])
+    assert len(chat.asked) == 1
+
+
+def test_a_stream_reads_no_further_ahead_than_it_may(over):
+    """Millions of rows in a warm cache would otherwise be read before the first one is handed on."""
+    over(Counting()).predict(["same"])
+    read = []
+
+    async def first():
+        stream = over(Counting()).astream(read.append(i) or "same" for i in range(200_000))
+        await anext(stream)
+        await stream.aclose()
+
+    asyncio.run(first())
+    assert len(read) < 50_000
+
+
+def test_offline_holds_for_a_chat_that_was_given(over):
+    """The promise is about the classifier, whoever made its connections."""
+    endpoint = resolve_endpoint("openai", "https://192.0.2.1/v1", "sk-any")
+    with pytest.raises(ConfigError, match="nothing may leave"):
+        over(HttpChat(endpoint, "m"), offline=True).predict(["text"])

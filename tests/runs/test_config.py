@@ -10,7 +10,7 @@ from textclassify import AutoFusionClassifier, load
 from textclassify.core.storage import FromFile, sealed
 from textclassify.errors import AuthenticationError, ConfigError, ModelError, StorageError
 from textclassify.llm.http.providers import PROVIDERS
-from textclassify.runs.build import build_fusion
+from textclassify.runs.build import build_fusion, build_llm
 from textclassify.runs.config import Config, read_settings
 
 FREE = {"encoder": False, "similarity": False, "llm_provider": None}
@@ -137,6 +137,17 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, message):
         Config.of(tmp_path / "run.yaml")
     with pytest.raises(ConfigError, match="textclassify init"):
         Config.of(tmp_path / "missing.yaml")
+
+
+def test_limits_reach_a_model_that_labels_without_training():
+    """Also where nobody opens a block around its calls."""
+    settings = {"labels": ["a", "b"], "llm_provider": "vllm", "llm_model": "m", "max_cost": 2.0, "offline": True}
+
+    built = build_llm(Config.of(settings))
+
+    assert (built.max_cost, built.offline) == (2.0, True)
+    with Config.of(settings).limited() as limits:
+        assert (limits.budget.max_cost, limits.offline) == (2.0, True)
 
 
 def test_settings_reach_their_classes():

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import orjson
 
-from textclassify.core.storage import cache_folder
+from textclassify.core.storage import replies_folder
 from textclassify.errors import ConfigError, StorageError
 from textclassify.llm.completions import read_reply
 from textclassify.llm.store.cache import CacheStats, Removed, ResponseCache, Verified
@@ -21,11 +21,6 @@ _BYTES = {"": 1, "b": 1} | {
     for binary in ("", "i")
 }
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
-
-
-def replies_folder(cache_dir: Path | None = None) -> Path:
-    """Return the folder of the cache: the named one, else the one that classifiers use when none is named to them."""
-    return cache_dir or cache_folder() / "replies"
 
 
 def cache_stats(cache_dir: Path | None = None) -> CacheStats:

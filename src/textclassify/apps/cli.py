@@ -6,20 +6,27 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from textclassify.apps import llm_commands
+from textclassify.apps import llm_commands, training_commands
 from textclassify.apps.failures import FAILED, INTERRUPTED, PIPE_CLOSED, explained, quiet_pipe
-
-if TYPE_CHECKING:
-    from textclassify.apps.training import TrainedRun
+from textclassify.apps.options import (
+    CacheOnly,
+    Json,
+    LabelColumns,
+    MaxCost,
+    Offline,
+    Seed,
+    TextColumn,
+    names_in,
+    typed,
+)
 
 
 class _Commands(TyperGroup):
@@ -48,26 +55,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-MaxCost = Annotated[
-    float | None,
-    typer.Option("--max-cost", min=0, help="US dollars that language models may cost; reached, the run stops with 3."),
-]
-Offline = Annotated[bool, typer.Option("--offline", help="Allow language models on this machine only.")]
-CacheOnly = Annotated[
-    bool, typer.Option("--cache-only", help="Ask no language model; use kept answers, without any key.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output instead of a table.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")]
-TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column of the texts; else recognised.")]
-LabelColumns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--label-column",
-        "--label-columns",
-        help="Column of the labels; repeat it, or separate by commas, for 0/1 columns.",
-    ),
-]
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer passes it so
@@ -114,125 +101,9 @@ def _top(
     ctx.obj = debug
 
 
-@app.command()
-def demo(
-    ctx: typer.Context,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
-    seed: Seed = None,
-    as_json: Json = False,
-) -> None:
-    """Train and evaluate a real fusion on example data: no network, no key, at most a few minutes."""
-    from textclassify.apps.terminal import session
-
-    with session(debug=ctx.obj) as say:
-        from textclassify.apps.demo import DEFAULT_OUTPUT, demo_settings
-        from textclassify.apps.training import train as run_training
-
-        folder = output or DEFAULT_OUTPUT
-        settings = demo_settings(seed or 0)
-        say("customer messages in 8 labels; a fine-tuned encoder, a small local language model and two free sources")
-        run = run_training(settings, output=folder, overwrite=True, command=_typed(), say=say)
-    _show_run(run, as_json=as_json)
-
-
-@app.command()
-def init(
-    config: Annotated[Path, typer.Argument(help="Configuration to write.")] = Path("textclassify.yaml"),
-    data: Annotated[str | None, typer.Option("--data", help="Labelled texts: a file, or hf:name/split.")] = None,
-    provider: Annotated[
-        str | None, typer.Option("--llm-provider", help="local, none, openai, deepseek, gemini, ...")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take what is recognised.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
-) -> None:
-    """Write a commented configuration for `train --config`, after a few questions on a terminal."""
-    from textclassify.apps import starting
-    from textclassify.apps.terminal import console
-
-    asking = sys.stdin.isatty() and not yes
-    if data is None and not asking:
-        raise typer.BadParameter("name the data with --data FILE (nobody can be asked here)", param_hint="--data")
-    data = data or str(typer.prompt("Labelled texts (CSV, JSON Lines, Parquet, hf:name/split)", err=True))
-    found = starting.recognise(data)
-    console(stderr=True).print(f"{data}: {starting.in_words(found)}", markup=False)
-    if asking and provider is None:
-        provider = typer.prompt(
-            "Language model (local, none, openai, deepseek, gemini, ...)", default="local", err=True
-        )
-    answers = starting.Answers(
-        starting.relative_to(data, config),
-        found.text_column,
-        found.label_columns,
-        found.multi_label,
-        llm_provider=starting.checked_provider(provider or "local"),
-    )
-    starting.write_new(config, starting.as_yaml(answers), overwrite=overwrite)
-    print(config)
-    console(stderr=True).print(
-        f"next: textclassify train --config {shlex.quote(str(config))}", style="cyan", markup=False
-    )
-
-
-@app.command()
-def train(
-    ctx: typer.Context,
-    data: Annotated[
-        str | None, typer.Argument(help="Labelled texts: CSV, JSON Lines, Parquet, or hf:name/split.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="YAML configuration; flags go before it.")
-    ] = None,
-    labels: Annotated[str | None, typer.Option("--labels", help="Label schema: a YAML or JSON file.")] = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumns = None,
-    multi_label: Annotated[
-        bool | None,
-        typer.Option(
-            "--multi-label/--single-label", help="Whether a text may have several labels; else as the data show."
-        ),
-    ] = None,
-    test_data: Annotated[str | None, typer.Option("--test-data", help="Held-out texts; else 20% are held out.")] = None,
-    ml_model: Annotated[str | None, typer.Option("--ml-model", help="Encoder to fine-tune: a name or folder.")] = None,
-    llm_provider: Annotated[
-        str | None,
-        typer.Option("--llm-provider", help="local, none, openai, deepseek, gemini, ...; several by commas."),
-    ] = None,
-    llm_model: Annotated[str | None, typer.Option("--llm-model", help="Model of that provider.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")] = False,
-    max_cost: MaxCost = None,
-    cache_only: CacheOnly = False,
-    offline: Offline = False,
-    seed: Seed = None,
-    as_json: Json = False,
-) -> None:
-    """Train a fusion, measure what it is worth, and save model and report."""
-    flags = {
-        "data": data,
-        "labels": labels,
-        "text_column": text_column,
-        "label_columns": _listed(label_column),
-        "multi_label": multi_label,
-        "test_data": test_data,
-        "ml_model": ml_model,
-        "llm_model": llm_model,
-        "random_state": seed,
-    }
-    from textclassify.apps.terminal import session
-
-    with session(debug=ctx.obj) as say:
-        from textclassify.apps.training import DEFAULT_OUTPUT, settings_of
-        from textclassify.apps.training import train as run_training
-        from textclassify.llm.money.limits import limited
-
-        given = {name: value for name, value in flags.items() if value is not None}
-        settings = settings_of(config, given | _provider(llm_provider))
-        folder = output or Path(settings.get("output_dir") or DEFAULT_OUTPUT)
-        with limited(max_cost=max_cost, cache_only=cache_only, offline=offline):
-            run = run_training(
-                settings, output=folder, overwrite=overwrite, command=_typed(), say=say, config_file=config
-            )
-    _show_run(run, as_json=as_json)
+app.command()(training_commands.demo)
+app.command()(training_commands.init)
+app.command()(training_commands.train)
 
 
 @app.command()
@@ -243,9 +114,11 @@ def predict(
     ],
     file: Annotated[str, typer.Argument(help="Texts: CSV, JSON Lines, Parquet; - reads standard input.")] = "-",
     text_column: TextColumn = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; .csv, .jsonl or .parquet.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write: .csv, .jsonl or .parquet; else standard output.")
+    ] = None,
     file_format: Annotated[
-        str | None, typer.Option("--format", help="csv, jsonl or parquet; else by the name of --out.")
+        str | None, typer.Option("--format", help="csv, jsonl or parquet; else by the name of --out, or csv.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Every line is one text.")] = False,
@@ -254,7 +127,10 @@ def predict(
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with a run that stopped: kept answers are used, and --out is replaced."),
+        typer.Option(
+            "--resume",
+            help="Go on with a run that stopped: a file at --out is replaced; kept answers are used in any case.",
+        ),
     ] = False,
     max_cost: MaxCost = None,
     cache_only: CacheOnly = False,
@@ -263,7 +139,9 @@ def predict(
 ) -> None:
     """Label texts: every row comes out once, in its place, with label, probability, status and source.
 
-    All columns of the input are kept. A row without an answer has an empty label, and its status says why.
+    All columns of the input are kept. A row without an answer has an empty label, and its status says why. Every answer
+    of a language model is kept, so that a run which was stopped goes on when it is typed again. From standard input,
+    rows are answered as they come.
     """
     from textclassify.apps.terminal import session
 
@@ -327,12 +205,12 @@ def evaluate(
                 model,
                 file,
                 text_column=text_column,
-                label_columns=_listed(label_column),
+                label_columns=names_in(label_column),
                 output=output,
                 overwrite=overwrite,
                 llm=llm,
                 seed=seed or 0,
-                command=_typed(),
+                command=typed(),
             )
         if report is not None:
             say(f"report: {report}")
@@ -369,35 +247,6 @@ def doctor(
 app.command()(llm_commands.estimate)
 app.command()(llm_commands.prompt)
 app.add_typer(llm_commands.cache_app, name="cache")
-
-
-def _show_run(run: TrainedRun, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(run.to_dict(), indent=1, ensure_ascii=False))
-        return
-    from textclassify.apps.screens import next_line, run_screen
-    from textclassify.apps.terminal import console
-
-    console().print(run_screen(run))
-    console().print(next_line(run.next_command), soft_wrap=True)
-
-
-def _listed(values: list[str] | None) -> list[str] | None:
-    """Return repeated and comma-separated names as one list."""
-    return [name.strip() for value in values for name in value.split(",")] if values else None
-
-
-def _provider(given: str | None) -> dict[str, Any]:
-    """Return the setting that --llm-provider stands for: "none" asks no language model."""
-    if given is None:
-        return {}
-    names = [name.strip() for name in given.split(",")]
-    return {"llm_provider": None if names == ["none"] else names[0] if len(names) == 1 else names}
-
-
-def _typed() -> str:
-    """Return what the user typed."""
-    return shlex.join(["textclassify", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from sklearn.base import clone
 
+from textclassify.apps.asked_models import language_models, runs_here
+from textclassify.apps.configured import configured_limits
 from textclassify.apps.row_streams import pieces, rows_in
 from textclassify.core.columns import text_column_of
 from textclassify.core.contract import TextClassifier
 from textclassify.core.texts import as_texts, is_missing
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
-from textclassify.ensemble.out_of_fold import FoldAverage, held_out_folds
-from textclassify.errors import ConfigError
-from textclassify.llm.llm_classifier import LOCAL
 from textclassify.llm.money.estimates import UNKNOWN_PRICE, Estimate, dollars
-from textclassify.llm.money.limits import limited
+from textclassify.llm.money.limits import current, limited
 from textclassify.llm.money.prices import how_to_add
 from textclassify.llm.money.token_counts import Range
 from textclassify.runs.build import build_fusion
@@ -122,32 +119,9 @@ def estimate_prediction(classifier: TextClassifier, texts: list[str]) -> RunEsti
         ConfigError: a classifier asks a language model and cannot say what it costs.
 
     """
-    asked = [AskedModel(name, one.estimate(texts)) for name, one in language_models(classifier)]
-    return RunEstimate(tuple(asked), tuple(_notes(asked)))
-
-
-def language_models(classifier: TextClassifier, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the classifiers in a classifier that ask a language model when it predicts, by their names.
-
-    Raises:
-        ConfigError: one of them has no `estimate`.
-
-    """
-    if hasattr(classifier, "estimate"):
-        yield name or classifier.kind, classifier
-    elif hasattr(classifier, "ensemble_"):
-        yield from language_models(classifier.ensemble_, name)
-    elif isinstance(classifier, FusionEnsemble):
-        for source in sorted(classifier.fusion_.needs_):
-            yield from language_models(classifier.sources_[source], _path(name, source))
-    elif isinstance(classifier, FoldAverage):
-        for number, member in enumerate(classifier.members_, start=1):
-            yield from language_models(member, _path(name or classifier.kind, str(number)))
-    elif classifier.asks_llm:
-        raise ConfigError(
-            f"{type(classifier).__name__} asks a language model and cannot say what that costs; give it a method "
-            "`estimate(texts)` that returns an Estimate"
-        )
+    with configured_limits(classifier):
+        asked = [AskedModel(name, one.estimate(texts)) for name, one in language_models(classifier)]
+        return RunEstimate(tuple(asked), tuple(_notes(asked)))
 
 
 def estimate_training(config: Config, data: TrainingData, test: TrainingData | None = None) -> RunEstimate:
@@ -167,8 +141,9 @@ def estimate_training(config: Config, data: TrainingData, test: TrainingData | N
         return RunEstimate((), (_NOBODY,))
     # The linear model keeps the fusion from being empty where a model that nobody named cannot be had.
     asking = config.model_copy(update={"encoder": False, "similarity": False, "linear": True})
-    fusion, notes = build_fusion(asking, data.schema)
-    run = estimate_fit(fusion, data, test)
+    with configured_limits(config):
+        fusion, notes = build_fusion(asking, data.schema)
+        run = estimate_fit(fusion, data, test)
     return RunEstimate(run.asked, (*notes, *run.notes))
 
 
@@ -184,7 +159,7 @@ def estimate_fit(fusion: FusionEnsemble, data: TrainingData, test: TrainingData 
     for name, source in (fusion.sources or {}).items():
         if source.asks_llm:
             ready = _ready_to_ask(source, data)
-            rows = _rows_of_training(fusion, ready, data)
+            rows = fusion.rows_to_ask(ready, data)
             notes.append(f"{name} is asked about {len(rows):,} of {len(data):,} training rows")
             for inner, model in language_models(ready, name):
                 asked.append(AskedModel(inner, model.estimate([data.texts[row] for row in rows]), TRAINING))
@@ -196,21 +171,10 @@ def estimate_fit(fusion: FusionEnsemble, data: TrainingData, test: TrainingData 
 def _ready_to_ask(source: TextClassifier, data: TrainingData) -> TextClassifier:
     """Return a copy with the examples that training would show; a model in this process is not run for it."""
     copied: TextClassifier = clone(source)
-    if getattr(copied, "provider", None) == LOCAL and getattr(copied, "chat", None) is None:
+    if runs_here(copied):
         return copied.set_params(labels=data.schema)  # type: ignore[no-any-return] # sklearn has no types
     with limited(cache_only=True):
         return copied.fit(data)
-
-
-def _rows_of_training(fusion: FusionEnsemble, source: TextClassifier, data: TrainingData) -> NDArray[np.intp]:
-    """Return the rows that a source which needs no training is asked about when a fusion is trained."""
-    folds = held_out_folds(data, n_folds=fusion.n_folds, one_model=fusion.one_model, random_state=fusion.random_state)
-    held_out = np.flatnonzero(folds >= 0)
-    if not len(held_out):  # too few to learn anything from: all are asked about
-        return np.arange(len(data))
-    seen = data.clusters[np.isin(data.row_ids, source.seen_row_ids)]
-    unseen = held_out[~np.isin(data.clusters[held_out], seen)]
-    return fusion._rows_to_ask(data, unseen)  # noqa: SLF001 - the very rows that `fit` draws
 
 
 def _notes(asked: list[AskedModel]) -> list[str]:
@@ -225,6 +189,10 @@ def _notes(asked: list[AskedModel]) -> list[str]:
         notes.append(f"{repeated:,} of {total.rows:,} rows repeat a text, which is asked about once")
     if total.blank:
         notes.append(f"{total.blank:,} of {total.rows:,} rows are blank and not asked about")
+    cap = current().max_cost
+    if cap is not None and total.cost is not None and total.cost.high > cap:
+        sure = "stops" if total.cost.low > cap else "may stop"
+        notes.append(f"max_cost is {dollars(cap)}: the run {sure} there; what was answered is kept for the next one")
     return notes + [f"{UNKNOWN_PRICE} of {name}; {how_to_add(*name.split('/', 1))}" for name in total.unpriced]
 
 
@@ -261,7 +229,3 @@ def _with_bounds(figure: Range, written: Callable[[float], str]) -> Text:
     low, high = written(figure.low), written(figure.high)
     bounds = "" if low == high else f"\n{low}\n{high}"
     return Text.assemble(written(figure.expected), (bounds, "dim"))
-
-
-def _path(outer: str, inner: str) -> str:
-    return f"{outer}, {inner}" if outer else inner

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from textclassify.apps.asked_models import asks_remotely, resumable
+from textclassify.apps.configured import configured_limits
 from textclassify.apps.models import MODEL_FOLDER, is_model, load_model
 from textclassify.core import dataset
 from textclassify.errors import DataError, StorageError
@@ -40,6 +42,8 @@ def evaluate_file(
     Raises:
         DataError: the texts or labels cannot be used; the message names the file and the row.
         StorageError: the model cannot be read, or the report not be written.
+        BudgetError: the money is spent that the model's configuration, or a limit around the call, allows.
+        InterruptedRunError: Ctrl-C where a language model was asked; the message says how to go on.
 
     """
     if output is not None:
@@ -57,7 +61,9 @@ def evaluate_file(
         )
     except DataError as error:
         raise type(error)(str(error) if file in str(error) else f"{file}: {error}") from error
-    evaluation = evaluate(classifier, data, groups=data.groups, llm=llm, random_state=seed)
+    asks = llm and asks_remotely(classifier, evaluated=True)
+    with resumable(asks, "run the same command again to go on"), configured_limits(classifier):
+        evaluation = evaluate(classifier, data, groups=data.groups, llm=llm, random_state=seed)
     if output is None:
         return evaluation, None
     facts = RunFacts(title=f"{model} on {file}", commands=[command])

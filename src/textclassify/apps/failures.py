@@ -21,7 +21,7 @@ _FLAGS = {
     r"text_column=": "--text-column ",
     r"; pass encoding='([\w-]+)', or save the file as UTF-8": r"; save the file as UTF-8, e.g. iconv -f \1 -t utf-8",
     r"another test_size\b": "another test_size in --config",
-    r"\bmax_cost\b": "--max-cost",
+    r"(?<!['`])\bmax_cost\b": "--max-cost",
 }
 """What Python's arguments in a message are on the command line."""
 _ROW = re.compile(r"\brow \d")

@@ -11,10 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+from textclassify.apps.options import Json, TextColumn
 from textclassify.errors import StorageError
 
-Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output instead of a table.")]
-TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column of the texts; else recognised.")]
 CacheDir = Annotated[
     Path | None, typer.Option("--cache-dir", help="Folder of the cache; else the user's, or TEXTCLASSIFY_CACHE_DIR.")
 ]
@@ -32,14 +31,15 @@ def estimate(
         Path | None, typer.Argument(help="Folder of a trained model, or a configuration that labels without training.")
     ] = None,
     file: Annotated[str, typer.Argument(help="Texts: CSV, JSON Lines, Parquet; - reads standard input.")] = "-",
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="What `train --config` would cost, instead.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Say what `train --config` would cost.")] = None,
     text_column: TextColumn = None,
     lines: Annotated[bool, typer.Option("--lines", help="Every line is one text.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a prediction, or a training run, would ask of language models and cost. Nothing is asked."""
+    """Say what a prediction, or a training run, would ask of language models and cost. Nothing is asked.
+
+    Name a MODEL and a FILE as for `predict`, or a --config as for `train`.
+    """
     from textclassify.apps.terminal import console, session
 
     if (model is None) == (config is None):
@@ -64,11 +64,11 @@ def prompt(
     model: Annotated[Path, typer.Argument(help="Folder of a trained model, or a configuration.")],
     text: Annotated[str, typer.Argument(help="The text to ask about.")] = "Where is my parcel?",
 ) -> None:
-    """Show what its language models are asked about a text, word for word. Nothing is asked."""
+    """Show word for word what a model's language models are asked about a text. Nothing is asked."""
     from textclassify.apps.terminal import session
 
     with session(debug=ctx.obj):
-        from textclassify.apps.estimating import language_models
+        from textclassify.apps.asked_models import language_models
         from textclassify.apps.models import load_model
 
         asked = list(language_models(load_model(model)))
@@ -93,8 +93,13 @@ def cache_stats(cache_dir: CacheDir = None, as_json: Json = False) -> None:
 
 @cache_app.command("prune")
 def cache_prune(
-    older_than: Annotated[str | None, typer.Option("--older-than", help="Remove answers older than 30d, 12h.")] = None,
-    max_size: Annotated[str | None, typer.Option("--max-size", help="Remove the oldest above 500MB, 2GiB.")] = None,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", help="Remove answers older than an age: 12h, 30d, 2w.")
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option("--max-size", help="Remove the oldest answers until the cache has a size: 500MB, 2GiB."),
+    ] = None,
     cache_dir: CacheDir = None,
     as_json: Json = False,
 ) -> None:

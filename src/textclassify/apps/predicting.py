@@ -13,7 +13,9 @@ from typing import IO, Any, cast
 import numpy as np
 import pandas as pd
 
-from textclassify.apps.row_streams import Row, pieces, rows_in
+from textclassify.apps.asked_models import asks_remotely, resumable
+from textclassify.apps.configured import configured_limits
+from textclassify.apps.row_streams import Row, pieces, pieces_as_they_come, rows_in
 from textclassify.apps.row_writers import OUTPUT_FORMATS, free_names, refuse_taken, writer_for
 from textclassify.core.columns import text_column_of
 from textclassify.core.contract import TextClassifier
@@ -26,8 +28,8 @@ from textclassify.errors import ConfigError, DataError, StorageError
 
 PIECE = 1000
 """Rows that are held in memory and scored at a time."""
-PIECE_OF_LLM = 10_000
-"""As `PIECE`, where a language model is asked: each piece ends with a wait for its slowest replies."""
+PIECE_OF_REMOTE = 10_000
+"""As `PIECE`, where a model is asked over the network: each piece ends with a wait for its slowest replies."""
 ADDED = ("label", "probability", "status", "source")
 
 
@@ -68,7 +70,7 @@ def predict_stream(
 
     Args:
         classifier: what answers.
-        source: a file, or "-".
+        source: a file, or "-", whose rows are answered as they come.
         stream: binary.
         file_format: of the output.
         text_column: None = as in training, else recognised.
@@ -77,15 +79,21 @@ def predict_stream(
 
     Raises:
         DataError: a row cannot be read or its text is no string; the message names it.
+        BudgetError: the money is spent that the model's configuration, or a limit around the call, allows.
+        InterruptedRunError: Ctrl-C where a language model was asked; the message says how to go on.
 
     """
     n_rows = n_answered = 0
+    remote = asks_remotely(classifier)
+    size = PIECE_OF_REMOTE if remote else PIECE
     with (
+        resumable(remote, "run the same command again, with --resume where --out names a file, to go on"),
+        configured_limits(classifier),
         tempfile.SpooledTemporaryFile(max_size=1 << 26) as waiting,
         rows_in(source, lines=lines) as rows,
         doing("predicting: "),
     ):
-        for piece in pieces(rows, PIECE_OF_LLM if classifier.asks_llm else PIECE):
+        for piece in pieces_as_they_come(rows, size) if source == STANDARD_INPUT else pieces(rows, size):
             if n_rows == 0:
                 text_column = "text" if lines else _text_column(classifier, piece, text_column)
                 names = _names_of_answers(classifier, piece, probabilities=probabilities)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
+import queue
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any, TypeAlias, cast
 
 from textclassify.core.columns import TEXT_NAMES, looks_like_a_text
@@ -43,7 +47,7 @@ def rows_in(source: str, *, lines: bool = False) -> Iterator[Iterator[Row]]:
 
     """
     if source == STANDARD_INPUT:
-        stream = io.BufferedReader(cast("io.RawIOBase", standard_input()), 1 << 16)
+        stream = io.BufferedReader(_raw_standard_input(), 1 << 16)
         yield _rows(stream, "standard input", "lines" if lines else _sniffed(stream))
         return
     path = Path(source).expanduser()
@@ -66,6 +70,77 @@ def pieces(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
     """Return the rows as lists of a size; the last may be shorter."""
     while piece := list(islice(rows, size)):
         yield piece
+
+
+def pieces_as_they_come(rows: Iterator[Row], size: int, wait_seconds: float = 0.5) -> Iterator[list[Row]]:
+    """Return the rows as lists of at most a size; what has come is given on after a moment, although more may follow.
+
+    The rows are read in a thread, which is left behind where the reader goes away before the end: it may wait for a
+    line that never comes.
+
+    Args:
+        rows: from somebody who may take long to write them.
+        size: most rows in a list.
+        wait_seconds: after the first row of a list, how long to wait for further ones.
+
+    """
+    came: queue.Queue[Row | BaseException | None] = queue.Queue(size)
+    gone = threading.Event()
+
+    def read() -> None:
+        end: BaseException | None = None
+        try:
+            for row in rows:
+                came.put(row)
+                if gone.is_set():
+                    return
+        except Exception as error:  # noqa: BLE001 - it is raised where the rows are wanted
+            end = error
+        came.put(end)
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        yield from _collected(came, size, wait_seconds)
+    finally:
+        gone.set()
+        with contextlib.suppress(queue.Empty):  # room for the row that the thread may be waiting to hand on
+            came.get_nowait()
+
+
+def _collected(came: queue.Queue[Row | BaseException | None], size: int, wait_seconds: float) -> Iterator[list[Row]]:
+    """Give lists of the rows in a queue, up to None; an error in it is raised after the rows before it."""
+    end: Row | BaseException | None = {}
+    while isinstance(end, dict):
+        end = came.get()
+        piece: list[Row] = []
+        until = monotonic() + wait_seconds
+        while isinstance(end, dict):
+            piece.append(end)
+            left = until - monotonic()
+            if len(piece) == size or left <= 0:
+                break
+            try:
+                end = came.get(timeout=left)
+            except queue.Empty:
+                break
+        if piece:
+            yield piece
+    if end is not None:
+        raise end
+
+
+def _raw_standard_input() -> io.RawIOBase:
+    """Return standard input past Python's own buffer: a thread that waits in that one would crash a program that ends.
+
+    Raises:
+        DataError: it was closed by whoever started the program.
+
+    """
+    given = standard_input()
+    try:
+        return io.FileIO(given.fileno(), "rb", closefd=False)
+    except OSError:  # no file, such as a stream in memory
+        return cast("io.RawIOBase", given)
 
 
 def _told(rows: Iterator[Row], opened: IO[bytes], size: int) -> Iterator[Row]:

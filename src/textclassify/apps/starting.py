@@ -100,8 +100,14 @@ ml_model: {_value(answers.ml_model)}
 llm_provider: {_value(answers.llm_provider)}
 # null = the provider's default
 llm_model: {_value(answers.llm_model)}
-# US dollars that training may cost at most; `textclassify estimate --config` says what to expect
+# How a model elsewhere is asked: logprobs = by the chances of each label, the best where a server gives them; votes =
+# several replies; verbal = a score for each label; hard = one label; auto = logprobs, else hard
+# llm_method: auto
+# US dollars that all language models together may cost: in one training with its report, in one prediction; reached,
+# the command stops, and what was answered is kept; `textclassify estimate --config` says what to expect
 # max_cost: 5.0
+# true = language models on this machine only
+# offline: false
 # TF-IDF and a linear model, free, the baseline of every report
 linear: true
 # Likeness of a text to each label's description, free

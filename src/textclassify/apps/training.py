@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from textclassify.apps.configured import configured_limits
 from textclassify.apps.failures import InterruptedRunError, as_typed
 from textclassify.apps.models import MODEL_FOLDER
 from textclassify.apps.run_folders import CONFIG_FILE, claimed, staged
@@ -22,7 +23,7 @@ from textclassify.core.columns import labelled_columns
 from textclassify.core.files import HUB, read_hub, read_table
 from textclassify.core.findings import describe
 from textclassify.core.labels import LabelSchema
-from textclassify.core.storage import cache_folder
+from textclassify.core.storage import replies_folder
 from textclassify.core.texts import listed
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError, DataError
@@ -136,7 +137,8 @@ def train(
             say(f"data: {as_typed(finding)}")
         facts = _Facts(output, command, found.held_out, found.findings, {"reading": perf_counter() - start})
         try:
-            return _run(found.config, found.data, found.test, facts)
+            with configured_limits(config):
+                return _run(found.config, found.data, found.test, facts)
         except KeyboardInterrupt:
             raise InterruptedRunError(_kept(config, output)) from None
 
@@ -185,7 +187,7 @@ def _run(config: Config, data: TrainingData, test: TrainingData | None, facts: _
 def _from_anywhere(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings with the paths of files made absolute: the configuration moves into the run's folder."""
     found = dict(settings)
-    for key in ("data", "test_data", "labels"):
+    for key in ("data", "test_data", "labels", "prompt_template"):
         if isinstance(found.get(key), str) and Path(found[key]).is_file():
             found[key] = str(Path(found[key]).resolve())
     return found
@@ -283,6 +285,6 @@ def _split(data: TrainingData, config: Config) -> tuple[TrainingData, TrainingDa
 def _kept(config: Config, output: Path) -> str:
     answers = ""
     if any(provider != "local" for provider, _ in config.llms):
-        where = config.cache_dir or cache_folder()
+        where = replies_folder(config.cache_dir)
         answers = f"; answers of the language model are kept in {str(where)!r} and will not be asked again"
     return f"no model was written to {str(output)!r}, and what was there before is untouched{answers}"

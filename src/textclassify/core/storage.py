@@ -123,6 +123,11 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("textclassify"))
 
 
+def replies_folder(chosen: str | Path | None = None) -> Path:
+    """Return the folder of the language models' kept answers: the named one, else the one in the cache folder."""
+    return cache_folder() / "replies" if chosen is None else Path(chosen)
+
+
 def write_manifest(folder: Path, kind: str, state: Mapping[str, Any]) -> None:
     """Write the manifest of a finished folder: its kind, its state, and a checksum of every file and of itself."""
     from textclassify import __version__

@@ -40,7 +40,7 @@ def as_texts(texts: Iterable[Any]) -> list[str]:
     rows = list(texts)
     for number, text in enumerate(rows):
         if type(text) is not str:
-            rows[number] = _plain_string(text, number)
+            rows[number] = plain_string(text, number)
     return rows
 
 
@@ -53,7 +53,13 @@ def plain_list(values: Iterable[Any]) -> list[Any]:
     return list(values)
 
 
-def _plain_string(text: Any, number: int) -> str:
+def plain_string(text: Any, number: int) -> str:
+    """Return the text of a row as a plain string.
+
+    Raises:
+        DataError: it is missing or no string; the message names the row.
+
+    """
     if isinstance(text, str):
         return str(text)
     if is_missing(text):

@@ -96,7 +96,7 @@ class FusionEnsemble(TextClassifier):
 
     def _fit(self, data: TrainingData) -> None:
         self._check_sources()
-        folds = held_out_folds(data, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state)
+        folds = self._folds(data)
         usable = np.flatnonzero(folds >= 0)
         rows = usable if len(usable) else np.arange(len(data))  # too few to hold any out: nothing will be learned
         fitted: dict[str, TextClassifier] = {}
@@ -105,7 +105,7 @@ class FusionEnsemble(TextClassifier):
         # First who may have to stop the run, for want of money or of a server: before hours of training, not after.
         for name in sorted(worth_fitting, key=lambda name: not worth_fitting[name].asks_llm):
             with doing(f"{name}: "):
-                fitted[name], scores[name] = self._fitted(worth_fitting[name], data, folds, rows)
+                fitted[name], scores[name] = self._fitted(worth_fitting[name], data, folds)
                 check_same_labels(data.schema.names, scores[name].labels, name)
         scores = {name: scores[name] for name in worth_fitting}
         self.sources_: Mapping[str, TextClassifier] = {name: fitted[name] for name in worth_fitting}
@@ -132,7 +132,7 @@ class FusionEnsemble(TextClassifier):
             source.check_model()
 
     def _fitted(
-        self, source: TextClassifier, data: TrainingData, folds: NDArray[np.int16], rows: NDArray[np.intp]
+        self, source: TextClassifier, data: TrainingData, folds: NDArray[np.int16]
     ) -> tuple[TextClassifier, Scores]:
         """Return the fitted source and its scores of all training rows, missing where it must not or need not score."""
         if source.learns:
@@ -142,10 +142,7 @@ class FusionEnsemble(TextClassifier):
             fold_average.fit_folds(data, folds)
             return fold_average, fold_average.out_of_fold_scores_
         fitted = clone(source).fit(data)
-        if not (folds >= 0).any():  # nothing will be learned from these scores: they only name the source
-            return fitted, fitted.predict_scores(data.texts)
-        unseen = rows[~np.isin(data.clusters[rows], data.clusters[np.isin(data.row_ids, fitted.seen_row_ids)])]
-        asked = self._rows_to_ask(data, unseen) if source.asks_llm else unseen
+        asked = self.rows_to_ask(fitted, data, folds)
         return fitted, _spread(fitted.predict_scores([data.texts[row] for row in asked]), asked, data)
 
     def _worth_fitting(self, *, judged: bool) -> dict[str, TextClassifier]:
@@ -154,11 +151,35 @@ class FusionEnsemble(TextClassifier):
         ready = {name: source for name, source in sources.items() if not source.learns}
         return sources if judged or not ready else ready
 
-    def _rows_to_ask(self, data: TrainingData, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    def rows_to_ask(
+        self, source: TextClassifier, data: TrainingData, folds: NDArray[np.int16] | None = None
+    ) -> NDArray[np.intp]:
+        """Return the rows that a source which needs no training is asked about when this fusion is fitted.
+
+        They are held-out rows that it has not seen as examples; of a language model's, `fusion_rows` are drawn. Where
+        none can be held out, all rows are asked about.
+
+        Args:
+            source: fitted, or a copy that has seen the same examples.
+            data: the training rows.
+            folds: the fold of each row; None = as `fit` draws them.
+
+        """
+        folds = self._folds(data) if folds is None else folds
+        rows = np.flatnonzero(folds >= 0)
+        if not len(rows):
+            return np.arange(len(data))
+        seen = data.clusters[np.isin(data.row_ids, source.seen_row_ids)]
+        rows = rows[~np.isin(data.clusters[rows], seen)]
+        if not source.asks_llm:
+            return rows
         size = max(500, 10 * len(data.schema)) if self.fusion_rows is None else self.fusion_rows
         if size >= len(rows):
             return rows
         return rows[stratified_sample(data.gold[rows], size, data.clusters[rows], random_state=self.random_state)]
+
+    def _folds(self, data: TrainingData) -> NDArray[np.int16]:
+        return held_out_folds(data, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state)
 
     def _deployed_scores(self, data: TrainingData) -> dict[str, Scores]:
         """Return what the deployed models say of their own training rows, where none could be held out of them.

@@ -23,13 +23,21 @@ _SHAPES_REMEMBERED = 1024
 class ChatFailure(TextClassifyError):  # noqa: N818 - not an error of the run
     """One request that got no usable reply; concerns its row alone, never the run.
 
-    A `Chat` raises it, and `ask_all` returns it in the row's place. Anything else that a `Chat` raises stops the run.
+    A `Chat` raises it, and the row has its status. Anything else that a `Chat` raises stops the run.
+
+    Args:
+        status: of the row.
+        reason: what went wrong, for people.
+        may_be_billed: whether the server may have worked for the last try all the same: its reply was lost on the way
+            or cannot be read.
+
     """
 
-    def __init__(self, status: Status, reason: str) -> None:
+    def __init__(self, status: Status, reason: str, *, may_be_billed: bool = False) -> None:
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
+        self.may_be_billed = may_be_billed
 
     def __str__(self) -> str:
         return f"{self.status.name}: {self.reason}"
@@ -129,6 +137,13 @@ class Usage:
     completion_tokens: int = 0
     cached_tokens: int = 0
 
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
 
 class TokenLogprob(NamedTuple):
     """One token of an answer, its natural log-probability, and its likeliest alternatives (itself among them)."""
@@ -147,9 +162,10 @@ class ChatReply:
         finish_reason: why it ends there, in the words of OpenAI's protocol.
         refusal: what the model says instead of an answer.
         logprobs: the answer's tokens, where they were asked for and given.
-        usage: the tokens that were counted.
+        usage: the tokens that were counted, `discarded` ones included.
         body: the reply as it came over the wire, which the cache keeps; empty when it was made by hand.
         cached: whether it was kept from an earlier run.
+        discarded: the part of `usage` that an earlier, empty reply to the same request took, which was thrown away.
 
     """
 
@@ -160,6 +176,7 @@ class ChatReply:
     usage: Usage = Usage()
     body: bytes = field(default=b"", compare=False, repr=False)
     cached: bool = False
+    discarded: Usage = Usage()
 
     @property
     def status(self) -> Status:
@@ -183,7 +200,11 @@ class ChatReply:
 
 @runtime_checkable
 class Chat(Protocol):
-    """A language model that can be asked; any object of this shape can be passed to `LLMClassifier`."""
+    """A language model that can be asked; any object of this shape can be passed to `LLMClassifier`.
+
+    It repeats by itself what is worth repeating: a request that it gives up is not sent again. (A reply that names no
+    label is another matter: the question is then put once more in other words, which is a request of its own.)
+    """
 
     @property
     def name(self) -> str:
@@ -217,7 +238,8 @@ class ConnectedChat(Chat, Protocol):
 class PacedChat(Chat, Protocol):
     """An open `Chat` that paces its requests: each is admitted before it is completed.
 
-    `before_retry` is awaited before a request is sent again whose last try may have been billed; None = nobody asks.
+    `before_retry` is awaited before a request is sent again whose last try was or may have been billed; None = nobody
+    counts the money. While somebody does, nothing is sent without a limit to its answer's length (`ConfigError`).
     """
 
     before_retry: Callable[[ChatRequest], Awaitable[None]] | None

@@ -21,6 +21,8 @@ _NATIVE_REASONS = {
     "SPII": "content_filter",
 }
 """Why Gemini ends an answer -> what OpenAI's protocol calls it."""
+_MOST_TOKENS = 2**53
+"""A server that counts more is not believed; sums of it would not fit into the ledger."""
 _UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 
 
@@ -139,7 +141,10 @@ def _usage_in(given: Any) -> Usage:
 
 
 def _count(given: Any) -> int:
-    return given if type(given) is int and given > 0 else 0
+    """A number of tokens from 0 to `_MOST_TOKENS`; 0 where it is none."""
+    if type(given) is int or (type(given) is float and isfinite(given)):
+        return min(max(int(given), 0), _MOST_TOKENS)
+    return 0
 
 
 def _native_reply(value: Any, body: bytes, *, cached: bool) -> ChatReply:
@@ -184,7 +189,7 @@ def _native_logprobs(given: Any) -> tuple[TokenLogprob, ...]:
 def _native_usage(given: dict[str, Any]) -> Usage:
     """The tokens that were counted; thoughts are billed as answers are."""
     answered = _count(given.get("candidatesTokenCount")) + _count(given.get("thoughtsTokenCount"))
-    return Usage(_count(given.get("promptTokenCount")), answered, _count(given.get("cachedContentTokenCount")))
+    return Usage(_count(given.get("promptTokenCount")), _count(answered), _count(given.get("cachedContentTokenCount")))
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import logging
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from textclassify.core.scales import Scale, Status
-from textclassify.core.texts import is_blank
+from textclassify.core.scales import Method, Status
+from textclassify.core.texts import is_blank, plain_string
 from textclassify.llm.chat import ChatFailure, ChatReply, ChatRequest
 from textclassify.llm.exchange import Exchange, NotKeptError
 from textclassify.llm.questions import Question
+from textclassify.llm.rows import Place, ScoredRows, Settled, as_columns
 from textclassify.llm.store.cache import ResponseCache, StoredRow
+
+logger = logging.getLogger(__name__)
 
 READING_VERSION = 1
 """Raised whenever a reply is read differently: rows of the hot table are then read anew from the raw replies."""
@@ -31,36 +34,19 @@ PIECE = 64
 DRAIN_SECONDS = 5.0
 """So long a run that is stopped waits for replies that are on their way and paid."""
 _DEFERRED_SECONDS = 0.05
+_PATIENCE_SECONDS = 60.0
+"""So long another run may hold the claims that we wait for without a single answer coming."""
+_OF_THE_TEXT = (Status.TOO_LONG, Status.FILTERED)
+"""Failures that every further sample of a text would meet."""
+_END: Final = object()
 _MAY_BE_REPAIRED = (Status.OK, Status.INVALID)
-
-
-class ScoredRows(NamedTuple):
-    """Some rows of a run, committed: their numbers (m,), values (m, K) on a scale, and status, method and cost (m,)."""
-
-    rows: NDArray[np.int64]
-    values: NDArray[np.float32]
-    status: NDArray[np.uint8]
-    method: NDArray[np.uint8]
-    cost: NDArray[np.float64]
-    scale: Scale
-
-
-@dataclass(slots=True)
-class _Place:
-    """One distinct text of a run, and the rows that hold it."""
-
-    key: bytes
-    text: str
-    rows: list[int]
-    alone: bool = True
-    cost: float = 0.0
 
 
 @dataclass(slots=True)
 class _Job:
     """A text, or several for one request, that has to be asked about, or read from raw replies."""
 
-    places: Sequence[_Place]
+    places: Sequence[Place]
     question: Question
     requests: Sequence[ChatRequest]
     keys: list[bytes]
@@ -77,12 +63,12 @@ class _Got:
     cost: float
 
 
-class _Settled(NamedTuple):
-    place: _Place
-    status: int
-    method: int
-    packed: bytes
-    cost: float
+class _Read(NamedTuple):
+    """What the replies to a text say."""
+
+    status: Status
+    values: list[float] | None
+    method: Method
 
 
 class RowRun:
@@ -113,10 +99,12 @@ class RowRun:
         exchange.on_commit = self._hand_on
         self._pack = struct.Struct(f"<{question.n_labels}f").pack
         self._nothing = np.full(question.n_labels, np.nan, dtype="<f4").tobytes()
-        self._open: dict[bytes, _Place] = {}
-        self._settled: list[_Settled] = []
-        self._deferred: list[_Place] = []
+        self._open: dict[bytes, Place] = {}
+        self._settled: list[Settled] = []
+        self._deferred: list[Place] = []
+        self._packs_open = 0
         self._look_again_at = 0.0
+        self._waiting_since: float | None = None
         self._stopped = False
 
     async def score(self, texts: Iterable[str]) -> None:
@@ -129,15 +117,15 @@ class RowRun:
             workers = [asyncio.create_task(self._work(jobs)) for _ in range(self.exchange.concurrency)]
             try:
                 done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
-                for worker in done:
-                    worker.result()
+                errors = [worker.exception() for worker in done if not worker.cancelled()]
+                for error in filter(None, errors):
+                    raise error
             finally:
-                self._stopped = True
+                self._stop()
                 await self._drain(workers)
                 self.exchange.commit()
 
     async def _drain(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        self.exchange.stop()
         left = [worker for worker in workers if not worker.done()]
         try:
             if left:
@@ -148,15 +136,28 @@ class RowRun:
             await asyncio.gather(*workers, return_exceptions=True)
 
     async def _work(self, jobs: Iterator[_Job | None]) -> None:
-        for job in jobs:
-            if job is not None:
+        try:
+            await self._pull(jobs)
+        except BaseException:
+            self._stop()
+            raise
+
+    async def _pull(self, jobs: Iterator[_Job | None]) -> None:
+        while not self._stopped:
+            while self.gate is not None and not self.gate.is_set():
+                await self.gate.wait()
+            job = next(jobs, _END)
+            if job is _END:
+                return
+            if isinstance(job, _Job):
                 await self._answer(job)
             else:
                 await asyncio.sleep(max(0.0, self._look_again_at - time.monotonic()))
-            if self.gate is not None and not self.gate.is_set():
-                await self.gate.wait()
-            if self._stopped:
-                return
+
+    def _stop(self) -> None:
+        """Have nothing more sent; what is on its way is waited for."""
+        self._stopped = True
+        self.exchange.stop()
 
     def _jobs(self, texts: Iterable[str]) -> Iterator[_Job | None]:
         """Yield what is not in the hot table (what is goes straight to the caller), and None to let others work."""
@@ -166,47 +167,64 @@ class RowRun:
             for start in range(0, len(missing), PIECE):
                 yield from self._prepared(missing[start : start + PIECE])
             yield None
-        while self._deferred:
+        while self._deferred or self._packs_open:
             if time.monotonic() < self._look_again_at:
                 yield None
                 continue
-            waiting, self._deferred = self._deferred, []
             self._look_again_at = time.monotonic() + _DEFERRED_SECONDS
-            yield from self._prepared(waiting)
+            yield from self._prepared_again()
 
-    def _from_hot_table(self, block: Sequence[tuple[int, str]]) -> list[_Place]:
+    def _prepared_again(self) -> Iterator[_Job]:
+        """Yield those jobs whose requests nobody else is asking any more; at the end of our patience, all."""
+        waiting, self._deferred = self._deferred, []
+        now = time.monotonic()
+        if waiting and self._waiting_since is None:
+            self._waiting_since = now
+        waited = 0.0 if self._waiting_since is None else now - self._waiting_since
+        if waited > _PATIENCE_SECONDS:
+            logger.warning("%d texts have been claimed by another run for too long; they are asked here", len(waiting))
+        yield from self._prepared(waiting, patient=waited <= _PATIENCE_SECONDS)
+        if len(self._deferred) < len(waiting):
+            self._waiting_since = None
+
+    def _from_hot_table(self, block: Sequence[tuple[int, str]]) -> list[Place]:
         """Return the distinct texts of a block that are new to the run and not in the hot table."""
-        key_of, shown, opened, alone = self.question.row_key, self.question.shown, self._open, self.question.goes_alone
-        places: dict[bytes, _Place] = {}
-        blank: list[_Settled] = []
+        question, opened = self.question, self._open
+        key_of, shown, alone = question.row_key, question.shown, question.goes_alone
+        places: dict[bytes, Place] = {}
+        blank: list[Settled] = []
         for row, text in block:
-            asked = shown(text)
+            asked = shown(text if type(text) is str else plain_string(text, row))
             key = key_of(asked)
             if is_blank(asked):
-                place = _Place(key, asked, [row])
-                blank.append(_Settled(place, Status.INVALID, self.question.method, self._nothing, 0.0))
+                place = Place(key, asked, [row])
+                blank.append(Settled(place, Status.INVALID, question.method, self._nothing, 0.0))
                 continue
             known_place = places.get(key) or opened.get(key)
             if known_place is None:
-                places[key] = _Place(key, asked, [row], alone(asked))
+                places[key] = Place(key, asked, [row], alone(asked))
             else:
                 known_place.rows.append(row)
-        known = self.cache.rows(list(places), READING_VERSION)
+        known = self.exchange.kept_rows(list(places), READING_VERSION)
         if known:
+            if question.decision is not None:
+                question.decision.confirm()
             settled = [
-                _Settled(places.pop(key), status, method, packed or self._nothing, 0.0)
+                Settled(places.pop(key), status, method, packed or self._nothing, 0.0)
                 for key, (status, method, packed) in known.items()
             ]
             self.exchange.tally.known += sum(len(one.place.rows) for one in settled)
-            self.on_rows(self._columns(settled))
+            self._give(settled)
         if blank:
-            self.on_rows(self._columns(blank))
+            self._give(blank)
         opened |= places
         return list(places.values())
 
-    def _prepared(self, places: Sequence[_Place]) -> Iterator[_Job]:
-        """Yield the jobs whose requests are ours to ask; the others wait for who asks them."""
-        self._take_decision()
+    def _prepared(self, places: Sequence[Place], *, patient: bool = True) -> Iterator[_Job]:
+        """Yield the jobs whose requests are ours to ask; the others wait, if we are patient, for who asks them."""
+        decision = self.question.decision
+        if decision is not None and decision.take_over() is False:
+            self._switch_to(self.question.instead())
         exchange, question = self.exchange, self.question
         grouped = [[place] for place in places if place.alone]
         requests = question.requests([place.text for (place,) in grouped])
@@ -218,22 +236,18 @@ class RowRun:
         twins = self._twins(question, grouped)
         kept, others = exchange.prepare(itertools.chain(*keys, *twins))
         for several_places, several, their_keys, their_twins in zip(grouped, requests, keys, twins, strict=True):
-            if others and not others.isdisjoint([*their_keys, *their_twins]):
+            if patient and others and not others.isdisjoint([*their_keys, *their_twins]):
                 self._deferred += several_places
             else:
+                self._packs_open += not several_places[0].alone
                 yield _Job(several_places, question, several, their_keys, kept, their_twins)
 
-    def _take_decision(self) -> None:
-        """Ask as another process has found out that one has to, where this one does not know yet."""
-        if self.question.fallback is not None and self.question.is_decided_elsewhere() is False:
-            self._switch_to(self.question.fallback)
-
-    def _twins(self, question: Question, grouped: Sequence[Sequence[_Place]]) -> Sequence[Sequence[bytes]]:
+    def _twins(self, question: Question, grouped: Sequence[Sequence[Place]]) -> Sequence[Sequence[bytes]]:
         """Return the keys under which the replies may be kept in the end, while that is not decided.
 
         They are claimed as well: another process may have decided already.
         """
-        if question.decided is not None or question.fallback is None:
+        if question.decision is None or question.decision.made is not None or question.fallback is None:
             return [()] * len(grouped)
         others = question.fallback.requests([place.text for (place,) in grouped])
         return [[self.exchange.key(request) for request in several] for several in others]
@@ -249,11 +263,11 @@ class RowRun:
         for key in job.twins:
             self.cache.release(key)
         if not job.places[0].alone:
-            await self._answer_pack(job, got)
+            self._answer_pack(job, got)
         elif got.replies:
             await self._answer_one(job, got)
         elif got.status is not None:
-            self._settle(job.question, job.places[0], got.status, None, 0.0, keep=False)
+            self._settle(job.question, job.places[0], _Read(got.status, None, job.question.method), 0.0, keep=False)
 
     async def _replies(self, job: _Job) -> _Got:
         """Return what came back; some of several samples may be missing."""
@@ -263,62 +277,70 @@ class RowRun:
                 reply, paid = await self.exchange.ask(request, key, job.kept)
             except ChatFailure as failure:
                 got.status = failure.status
+                if failure.status in _OF_THE_TEXT:
+                    break
             except NotKeptError:
                 got.status = Status.NOT_CALLED
+                break
             else:
                 got.replies.append(reply)
                 got.cost += paid
         return got
 
     async def _answer_one(self, job: _Job, got: _Got) -> None:
-        (place,), question = job.places, job.question
-        if not question.trusts(got.replies[0]):
-            question = self._fall_back(job, got.replies[0])
-        values = question.read(got.replies)
+        (place,) = job.places
+        question = self._question_of(job.question, place, got.replies[0])
+        values, method = question.read(got.replies)
         if values is None:
-            await self._repair(question, place, got.replies[0].status, got.cost)
+            await self._repair(question, place, got)
         else:
-            self._settle(question, place, Status.OK, values, got.cost, keep=got.status is None)
+            self._settle(question, place, _Read(Status.OK, values, method), got.cost, keep=got.status is None)
 
-    async def _answer_pack(self, job: _Job, got: _Got) -> None:
+    def _answer_pack(self, job: _Job, got: _Got) -> None:
         """Settle what one request was asked about; what came back wrong is asked about again, one by one."""
         share = got.cost / len(job.places)
-        left: list[_Place] = []
         found = job.question.read_pack(got.replies, len(job.places))
         for place, values in zip(job.places, found, strict=True):
             if values is None:
-                place.alone = True
-                place.cost = share
-                left.append(place)
+                place.alone, place.cost = True, share
+                self._deferred.append(place)
             else:
-                self._settle(job.question, place, Status.OK, values, share, keep=got.status is None)
-        for single in self._prepared(left):
-            await self._answer(single)
+                read = _Read(Status.OK, values, job.question.method)
+                self._settle(job.question, place, read, share, keep=got.status is None)
+        self._packs_open -= 1
 
-    async def _repair(self, question: Question, place: _Place, status: Status, cost: float) -> None:
+    async def _repair(self, question: Question, place: Place, got: _Got) -> None:
         """Ask once more after replies that could not be read."""
-        values = None
+        status, cost = got.replies[0].status, got.cost
+        values, method = None, question.method
         if status in _MAY_BE_REPAIRED:
             again = question.repair(place.text)
             try:
                 reply, paid = await self.exchange.ask(again, self.exchange.key(again))
-            except (ChatFailure, NotKeptError):
-                self._settle(question, place, Status.INVALID, None, cost, keep=False)
+            except (ChatFailure, NotKeptError) as error:
+                status = Status.NOT_CALLED if isinstance(error, NotKeptError) else Status.INVALID
+                self._settle(question, place, _Read(status, None, method), cost, keep=False)
                 return
             cost += paid
-            values, status = question.read([reply]), reply.status
+            question = self._question_of(question, place, reply)
+            (values, method), status = question.read([reply]), reply.status
         if values is None and status is Status.OK:
             status = Status.INVALID
-        self._settle(question, place, status, values, cost, keep=True)
+        self._settle(question, place, _Read(status, values, method), cost, keep=True)
 
-    def _fall_back(self, job: _Job, reply: ChatReply) -> Question:
-        """Take a reply without usable log-probabilities for the label it names, here and in all that follows."""
-        question = job.question.instead()
-        if self.question is not question:
-            self._switch_to(question)
-        (request,) = question.requests([job.places[0].text])[0]
+    def _question_of(self, question: Question, place: Place, reply: ChatReply) -> Question:
+        """Return how a reply is to be read: for the label it names where it brings no usable log-probabilities.
+
+        It is kept as the answer to that question, too, and all that follows is asked so.
+        """
+        if question.trusts(reply):
+            return question
+        other = question.instead()
+        if self.question is not other:
+            self._switch_to(other)
+        (request,) = other.requests([place.text])[0]
         self.exchange.keep(self.exchange.key(request), reply)
-        return question
+        return other
 
     def _switch_to(self, question: Question) -> None:
         """Ask otherwise from now on; texts that are under way are known by their new keys."""
@@ -327,14 +349,12 @@ class RowRun:
             place.key = question.row_key(place.text)
         self._open = {place.key: place for place in self._open.values()}
 
-    def _settle(
-        self, question: Question, place: _Place, status: Status, values: list[float] | None, cost: float, *, keep: bool
-    ) -> None:
-        packed = b"" if values is None else self._pack(*values)
-        method = int(question.method)
-        if keep:
-            self.cache.put_row(place.key, READING_VERSION, StoredRow(int(status), method, packed))
-        self._settled.append(_Settled(place, int(status), method, packed or self._nothing, place.cost + cost))
+    def _settle(self, question: Question, place: Place, read: _Read, cost: float, *, keep: bool) -> None:
+        packed = b"" if read.values is None else self._pack(*read.values)
+        status, method = int(read.status), int(read.method)
+        if keep and question is self.question:
+            self.cache.put_row(place.key, READING_VERSION, StoredRow(status, method, packed))
+        self._settled.append(Settled(place, status, method, packed or self._nothing, place.cost + cost))
         self.exchange.commit_soon()
 
     def _hand_on(self) -> None:
@@ -343,26 +363,12 @@ class RowRun:
         settled, self._settled = self._settled, []
         for one in settled:
             self._open.pop(one.place.key, None)
-        self.on_rows(self._columns(settled))
+        self._give(settled)
 
-    def _columns(self, settled: Sequence[_Settled]) -> ScoredRows:
-        """Return settled texts as columns, a row for each place that a text has; the first one bears the cost."""
-        places, status, method, packed, cost = zip(*settled, strict=True)
-        scale = self.question.reader.scale
-        counts = [len(place.rows) for place in places]
-        columns = (
-            np.frombuffer(b"".join(packed), dtype="<f4").reshape(len(settled), -1),
-            np.array(status, dtype=np.uint8),
-            np.array(method, dtype=np.uint8),
-            np.array(cost, dtype=np.float64),
-        )
-        rows = np.fromiter(itertools.chain.from_iterable(place.rows for place in places), np.int64)
-        if len(rows) == len(settled):
-            return ScoredRows(rows, *columns, scale)
-        values, statuses, methods, _ = (np.repeat(column, counts, axis=0) for column in columns)
-        costs = np.zeros(len(rows))
-        costs[np.cumsum([0, *counts[:-1]])] = cost
-        return ScoredRows(rows, values, statuses, methods, costs, scale)
+    def _give(self, settled: Sequence[Settled]) -> None:
+        scored = as_columns(settled, self.question.reader.scale)
+        self.exchange.tally.rows += len(scored.rows)
+        self.on_rows(scored)
 
 
 @contextmanager

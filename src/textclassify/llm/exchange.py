@@ -6,18 +6,17 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import TypeVar
 
-from textclassify.core.scales import Status
-from textclassify.errors import StorageError
-from textclassify.llm.chat import Chat, ChatFailure, ChatReply, ChatRequest, PacedChat
+from textclassify.errors import StorageError, UnreachableError
+from textclassify.llm.chat import Chat, ChatFailure, ChatReply, ChatRequest, PacedChat, Usage
 from textclassify.llm.completions import read_reply, written
 from textclassify.llm.money.budget import Budget, most_expensive
 from textclassify.llm.money.prices import Price
-from textclassify.llm.store.cache import ResponseCache
+from textclassify.llm.store.cache import ResponseCache, StoredRow
 from textclassify.llm.store.tally import LedgerEntry, Tally
 
 logger = logging.getLogger(__name__)
@@ -30,6 +29,7 @@ _COMMIT_SECONDS = 0.02
 _REST_SECONDS = 0.002
 """Between two commits: a server that answers thousands of times a second would otherwise have each answer committed."""
 _LOOK_AGAIN_SECONDS = 0.05
+_NO_TOKENS = Usage()
 
 
 class NotKeptError(Exception):
@@ -51,8 +51,9 @@ class Exchange:
         price: of the model; None = unknown.
         budget: what the run may cost; None = anything.
         cache_only: whether nothing may be asked.
-        on_commit: called after each commit.
+        keeps_rows_at_once: whether scored rows are committed with the replies, as where these alone do not tell them.
 
+    Its `on_commit` is called after each commit.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Exchange:
         price: Price | None = None,
         budget: Budget | None = None,
         cache_only: bool = False,
-        on_commit: Callable[[], None] | None = None,
+        keeps_rows_at_once: bool = False,
     ) -> None:
         self.chat = chat
         self.cache = cache
@@ -75,7 +76,8 @@ class Exchange:
         self.budget = budget
         self.cache_only = cache_only
         self.tally = Tally()
-        self.on_commit = on_commit
+        self.keeps_rows_at_once = keeps_rows_at_once
+        self.on_commit: Callable[[], None] = _nothing
         self._paced = chat if isinstance(chat, PacedChat) else None
         if self._paced is not None and budget is not None:
             self._paced.before_retry = self._hold_again
@@ -91,6 +93,11 @@ class Exchange:
         self._fresh: dict[bytes, ChatReply] = {}
         self._waiting: set[asyncio.Task[object]] = set()
 
+    def kept_rows(self, keys: Sequence[bytes], version: int) -> dict[bytes, StoredRow]:
+        """Return the scored rows that are kept."""
+        nothing: dict[bytes, StoredRow] = {}
+        return self._guarded(lambda: self.cache.rows(keys, version), nothing)
+
     def prepare(self, keys: Iterable[bytes]) -> tuple[dict[bytes, bytes], set[bytes]]:
         """Return the replies that are kept, and which keys somebody else is asking just now; the others are ours.
 
@@ -98,14 +105,39 @@ class Exchange:
         """
         wanted = list(dict.fromkeys(keys))
         if self.cache_only:
-            return self.cache.get_many(wanted), set()
+            return self._kept_among(wanted), set()
         moving = {key for key in wanted if key in self._flying or key in self._fresh}
         free = [key for key in wanted if key not in moving] if moving else wanted
-        mine = self.cache.claim(free)
-        kept = self.cache.get_many(free)
+        mine = self._guarded(lambda: self.cache.claim(free), set(free))
+        kept = self._kept_among(free)
         for key in mine & kept.keys():
             self.cache.release(key)
         return kept, moving.union(key for key in free if key not in mine and key not in kept)
+
+    def _kept_among(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        nothing: dict[bytes, bytes] = {}
+        return self._guarded(lambda: self.cache.get_many(keys), nothing)
+
+    def _guarded(self, use: Callable[[], Result], otherwise: Result) -> Result:
+        """Return what the cache says; once answers were paid for, one that fails is done without.
+
+        Raises:
+            StorageError: the cache cannot be used, and nothing was asked yet.
+
+        """
+        if not self._keeps:
+            return otherwise
+        try:
+            return use()
+        except StorageError as error:
+            if not self.tally.asked:
+                raise
+            self._keep_no_more(error)
+            return otherwise
+
+    def _keep_no_more(self, error: Exception) -> None:
+        logger.error("answers are no longer kept on disk; the run goes on", exc_info=error)
+        self._keeps = False
 
     async def ask(
         self, request: ChatRequest, key: bytes, kept: Mapping[bytes, bytes] | None = None
@@ -148,7 +180,7 @@ class Exchange:
         except ValueError:
             logger.warning("a kept reply cannot be read and is asked for again")
             if not self.cache_only:
-                self.cache.forget([key])
+                self._guarded(lambda: self.cache.forget([key]), None)
             return None
 
     async def _prepared(self, key: bytes) -> dict[bytes, bytes]:
@@ -166,6 +198,8 @@ class Exchange:
         return await asyncio.shield(shared)
 
     async def _asked(self, request: ChatRequest, key: bytes) -> tuple[ChatReply, float]:
+        if self._stopped:
+            raise asyncio.CancelledError
         self._flying[key] = None
         try:
             reply, cost = await self._paid(request)
@@ -195,9 +229,15 @@ class Exchange:
         await self._hold(self.budget, request)
         cost = 0.0
         try:
-            reply, cost = await self._sent(request)
+            reply, paid = await self._sent(request)
+            cost = paid
+            if self.price is not None and reply.discarded != _NO_TOKENS:  # counted in full before the next try
+                cost -= self.price.cost(reply.discarded)
+        except UnreachableError:
+            cost = math.nan
+            raise
         except ChatFailure as failure:
-            cost = math.nan if failure.status in {Status.FAILED, Status.INVALID} else 0.0
+            cost = math.nan if failure.may_be_billed else 0.0
             raise
         except asyncio.CancelledError:
             cost = math.nan
@@ -206,7 +246,7 @@ class Exchange:
             held = self._held.pop(id(request), None)
             if held is not None:
                 self.budget.reconcile(held, cost)
-        return reply, cost
+        return reply, paid
 
     async def _sent(self, request: ChatRequest) -> tuple[ChatReply, float]:
         """Ask when it is this request's turn, and when what a crash could lose is little enough."""
@@ -254,7 +294,7 @@ class Exchange:
     async def _hold_again(self, request: ChatRequest) -> None:
         """Count a try that may have been billed in full, and reserve as much for the next one."""
         if self.budget is not None:
-            self.budget.reconcile(self._held.pop(id(request)), math.nan)
+            self.budget.reconcile(self._held.pop(id(request), 0.0), math.nan)
             await self._hold(self.budget, request)
 
     def _count(self, reply: ChatReply) -> float:
@@ -288,7 +328,7 @@ class Exchange:
         return self._turn
 
     def commit(self) -> None:
-        """Commit what was received; when the disk fails, go on without: what is in memory still reaches the caller."""
+        """Commit what was received; when that fails, go on without: what is in memory still reaches the caller."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -296,19 +336,25 @@ class Exchange:
         if self._keeps:
             try:
                 self._entry.bring_up_to(self.tally, self.tries)
-                self.cache.flush()
-            except StorageError:
-                logger.exception("answers are no longer kept on disk; the run goes on")
-                self._keeps = False
+                self.cache.flush(rows=self.keeps_rows_at_once)
+            except Exception as error:  # noqa: BLE001 - whatever it is, answers that were paid for must not be lost
+                self._keep_no_more(error)
         self._rested_at = monotonic() + _REST_SECONDS
         turn, self._turn = self._turn, None
         if turn is not None and not turn.done():
             turn.set_result(None)
-        if self.on_commit is not None:
-            self.on_commit()
+        self.on_commit()
+
+    def told(self, seconds: float) -> str:
+        """Return the figures of a run that has taken so many seconds, in words."""
+        return self.tally.told(self.tries, seconds)
 
     @property
     def tries(self) -> int:
         """How often something was sent, repeats included."""
         tries: int = getattr(self.chat, "tries", self.tally.asked)
         return tries
+
+
+def _nothing() -> None:
+    """Do nothing after a commit: nobody waits for it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +17,15 @@ from textclassify.core.contract import TextClassifier
 from textclassify.core.result import ClassificationResult, decide
 from textclassify.core.scales import IN_SAMPLE, NEVER_TRAINED
 from textclassify.core.scores import Scores
-from textclassify.core.storage import cache_folder
+from textclassify.core.storage import replies_folder
 from textclassify.core.texts import blank_rows, hash_texts
 from textclassify.core.types import TrainingData
-from textclassify.errors import ConfigError
+from textclassify.errors import ConfigError, StorageError
 from textclassify.llm.chat import AbsentChat, Chat
 from textclassify.llm.chat_holding import HoldsChat, absent
 from textclassify.llm.event_loops import run_coroutine
 from textclassify.llm.http.providers import find_provider
+from textclassify.llm.http.transport import HttpChat
 from textclassify.llm.in_process.likelihoods import Answers
 from textclassify.llm.in_process.local_model import LocalModel
 from textclassify.llm.money.estimates import Estimate
@@ -32,10 +34,13 @@ from textclassify.llm.money.limits import current as current_limits
 from textclassify.llm.money.price_list import price_of
 from textclassify.llm.prompting.demonstrations import Demonstration, NearestExamples, drawn_examples
 from textclassify.llm.prompting.templates import Template, load_template
-from textclassify.llm.remote import RemoteModel, RemoteSettings
+from textclassify.llm.question_making import Examples, RemoteSettings
+from textclassify.llm.remote import RemoteModel
 from textclassify.llm.store.cache import ResponseCache
 from textclassify.llm.streams import StreamedRow, streamed
 from textclassify.statistics.folds import stratified_sample
+
+logger = logging.getLogger(__name__)
 
 LOCAL = "local"
 """The provider that runs a model in this process."""
@@ -74,7 +79,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
         examples_per_label: examples from `fit` shown in every prompt; those texts count as seen.
         nearest_examples: examples shown with a text, those of a pool from `fit` that are most similar to it; the pool
             counts as seen.
-        template: file of a prompt of your own; see `llm.templates`.
+        template: file of a prompt of your own; see `llm.prompting.templates`.
         redact: returns a text as it may leave the process; never saved.
         cache_dir: folder of the response cache; None = in the user's cache folder.
         cache_only: answer from the cache alone; other rows come back NOT_CALLED. No key is needed.
@@ -186,7 +191,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
     async def _ascore(self, texts: list[str]) -> Scores:
         if self._runs_here:
             return await super()._ascore(texts)
-        with self._remote() as remote:
+        with limited(offline=self.offline), self._remote(sends=bool(texts)) as remote:
             answers = await remote.score(texts)
             self._learn_method(remote)
         return self._scores(texts, answers)
@@ -203,7 +208,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
             async for row in self._stream_here(texts):
                 yield row
             return
-        with self._remote() as remote:
+        with limited(offline=self.offline), self._remote() as remote:
             async for scored in remote.stream(texts):
                 self._learn_method(remote)
                 scores = Scores.build(
@@ -279,7 +284,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
 
     def _asked(self) -> tuple[Any, ...]:
         """Return what a prior, or a way of asking, belongs to."""
-        return self._require_schema(), self.provider, self.model
+        return self._require_schema(), self._name
 
     def _local(self) -> LocalModel:
         if self.api_key or self.base_url:
@@ -288,38 +293,36 @@ class LLMClassifier(HoldsChat, TextClassifier):
             raise ConfigError(
                 f"provider='local' gives exact likelihoods; method={self.method!r} is for other providers"
             )
-        return LocalModel(self.model, self._require_schema(), self._demonstrations, self._cache_dir)
+        return LocalModel(self.model, self._require_schema(), self._demonstrations, replies_folder(self.cache_dir))
 
     @contextmanager
     def _remote(self, *, sends: bool = True) -> Iterator[RemoteModel]:
         """Give the remote model with its cache open."""
         cache_only = self.cache_only or current_limits().cache_only
-        chat = self.chat or self._http_chat(sends=sends and not cache_only)
-        price, budget = (
-            price_of(chat.name, chat.model, free=self.chat is None and find_provider(self.provider).free),
-            run_budget(self.max_cost),
-        )
+        chat = self._http_chat(sends=sends and not cache_only) if self.chat is None else self.chat
+        is_free = isinstance(chat, HttpChat) and chat.endpoint.free
+        price, budget = price_of(chat.name, chat.model, free=is_free), run_budget(self.max_cost)
         if budget is not None and sends:
             budget.require_price(price, chat.name, chat.model)
-        with ResponseCache(self._cache_dir, read_only=cache_only or not sends) as cache:
+        with _closed_in_the_end(
+            ResponseCache(replies_folder(self.cache_dir), read_only=cache_only or not sends)
+        ) as cache:
             yield RemoteModel(
                 chat,
                 self._require_schema(),
                 self._settings(cache_only=cache_only),
                 cache,
-                demonstrations=self._demonstrations,
-                nearest=getattr(self, "pool_", None),
+                examples=Examples(self._demonstrations, getattr(self, "pool_", None)),
                 template=self._own_template(),
                 price=price,
                 budget=budget,
             )
 
     def _settings(self, *, cache_only: bool) -> RemoteSettings:
-        method = self.method
-        if method == "auto" and getattr(self, "method_", None) is not None and self._method_of == self._asked():
-            method = self.method_
+        learned = getattr(self, "method_", None) if getattr(self, "_method_of", None) == self._asked() else None
         return RemoteSettings(
-            method=method,
+            method=self.method,
+            gives_logprobs=None if learned is None else learned == "logprobs",
             cache_only=cache_only,
             redact=self._redaction(),
             **{name: getattr(self, name) for name in _REMOTE_OPTIONS},
@@ -342,7 +345,8 @@ class LLMClassifier(HoldsChat, TextClassifier):
 
     def _learn_method(self, remote: RemoteModel) -> None:
         """Remember what "auto" came to, so that what was learned from such scores gets such scores."""
-        if self.method == "auto" and remote.question.fallback is None:
+        decision = remote.question.decision
+        if self.method == "auto" and (decision is None or decision.made is not None):
             self.method_, self._method_of = remote.question.method.name.lower(), self._asked()
 
     @property
@@ -354,10 +358,6 @@ class LLMClassifier(HoldsChat, TextClassifier):
     @property
     def _demonstrations(self) -> tuple[Demonstration, ...]:
         return getattr(self, "demonstrations_", ())
-
-    @property
-    def _cache_dir(self) -> str | Path:
-        return self.cache_dir or cache_folder() / "replies"
 
     @property
     def _name(self) -> str:
@@ -404,7 +404,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
             "prior": None if prior is None else prior.tolist(),
             "method": getattr(self, "method_", None),
             "redacted": self.redact is not None,
-            "template": None if template is None else [template.content, template.name],
+            "template": None if template is None else template.content,
             "chat": None if chat is None else {"name": chat.name, "model": chat.model},
         }
 
@@ -415,7 +415,19 @@ class LLMClassifier(HoldsChat, TextClassifier):
         self.pool_ = NearestExamples.load(folder) if learned["pool"] else None
         self.prior_ = None if learned["prior"] is None else np.array(learned["prior"])
         self.method_ = learned["method"]
+        self.chat = None if learned["chat"] is None else AbsentChat(**learned["chat"])
         self._prior_of = self._method_of = self._asked()
         self._was_redacted = learned["redacted"]
-        self.template_ = None if learned["template"] is None else Template(*learned["template"])
-        self.chat = None if learned["chat"] is None else AbsentChat(**learned["chat"])
+        self.template_ = None if learned["template"] is None else Template(learned["template"])
+
+
+@contextmanager
+def _closed_in_the_end(cache: ResponseCache) -> Iterator[ResponseCache]:
+    """Give the cache; one that cannot be closed in good order costs nobody the answers in memory."""
+    try:
+        yield cache
+    finally:
+        try:
+            cache.close()
+        except StorageError:
+            logger.exception("the cache could not be closed in good order")

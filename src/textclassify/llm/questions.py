@@ -12,11 +12,12 @@ from typing import Any, Protocol
 from textclassify.core.scales import Method, Status
 from textclassify.errors import ConfigError, ProviderError
 from textclassify.llm.chat import ChatReply, ChatRequest, Message
+from textclassify.llm.logprob_decision import LogprobDecision
 from textclassify.llm.money.limits import Redaction
 from textclassify.llm.prompting.packs import PackPrompt
 from textclassify.llm.prompting.prompts import Prompt
+from textclassify.llm.prompting.texts_as_data import as_data, redacted
 from textclassify.llm.reading.readings import ReplyReader, share_of_votes
-from textclassify.llm.reading.token_logprobs import usable_logprobs
 
 
 class Prompts(Protocol):
@@ -40,7 +41,8 @@ class Question:
         model: its name.
         prompts: which prompt a text is put into.
         reader: what turns a reply into K scores.
-        n_labels: K.
+        codes: what the prompts call the labels, in schema order.
+        names: what they are, in schema order.
         key: the cache's key of a request.
         n_samples: replies per text; their readings are averaged.
         temperature: of the sampling.
@@ -50,16 +52,16 @@ class Question:
         texts_per_request: texts that one request asks about.
         pack: the prompt about so many texts; needed where a request asks about several.
         redact: applied to a text before anything else sees it.
-        fallback: how to ask instead when the server turns out to give no log-probabilities; None = that is an error.
-        known: what is known meanwhile of the log-probabilities, from others who ask the same model.
-        on_decided: called once, with whether the log-probabilities are usable.
+        decision: whether the log-probabilities that are asked for can be used; None = none are asked for.
+        fallback: how to ask instead when they cannot; None = that is an error.
 
     """
 
     model: str
     prompts: Prompts
     reader: ReplyReader
-    n_labels: int
+    codes: Sequence[str]
+    names: Sequence[str]
     key: Callable[[ChatRequest], bytes]
     n_samples: int = 1
     temperature: float | None = 0.0
@@ -69,18 +71,23 @@ class Question:
     texts_per_request: int = 1
     pack: Callable[[int], PackPrompt] | None = None
     redact: Redaction | None = None
+    decision: LogprobDecision | None = None
     fallback: Question | None = None
-    on_decided: Callable[[bool], None] | None = None
-    known: Callable[[], bool | None] | None = None
-    decided: bool | None = None
     _identity: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        whole = [self.method, self.n_samples, self.texts_per_request, self.prompts.identity]
         if self.pack is not None:
             self.pack = lru_cache(maxsize=None)(self.pack)
+        rules = [] if self.pack is None else [[turn.role, turn.content] for turn in self.pack(1).messages]
+        read_as = [self.codes, self.names, self.reader.scale]
+        whole = [self.method, self.n_samples, self.texts_per_request, rules, read_as, self.prompts.identity]
         probe = self.requests([""])[0][0]
         self._identity = hashlib.sha256(self.key(probe) + json.dumps(whole).encode())
+
+    @property
+    def n_labels(self) -> int:
+        """Number of labels, K."""
+        return len(self.codes)
 
     @property
     def method(self) -> Method:
@@ -88,18 +95,13 @@ class Question:
         return Method.VOTES if self.n_samples > 1 else self.reader.method
 
     def shown(self, text: str) -> str:
-        """Return the text as it leaves the process.
+        """Return the text as it leaves the process: redacted, and without what a server could take for control tokens.
 
         Raises:
             ConfigError: the redaction returns something other than a string.
 
         """
-        if self.redact is None:
-            return text
-        redacted = self.redact(text)
-        if not isinstance(redacted, str):
-            raise ConfigError(f"redact returned {type(redacted).__name__}, not a string; nothing was sent")
-        return redacted
+        return as_data(text if self.redact is None else redacted(self.redact, text))
 
     def row_key(self, text: str) -> bytes:
         """Return the digest (32 bytes) of everything that shapes the scores of a text."""
@@ -153,48 +155,32 @@ class Question:
             response_schema=self.response_schema,
         )
 
-    def read(self, replies: Sequence[ChatReply]) -> list[float] | None:
-        """Return the K scores; None when the replies do not give them."""
-        if len(replies) == 1:
-            return self.reader.read(replies[0]) if replies[0].status is Status.OK else None
-        return share_of_votes([self.reader.read(reply) for reply in replies if reply.status is Status.OK])
-
-    def is_decided_elsewhere(self) -> bool | None:
-        """Return, and take over, what others have found out about the log-probabilities; None = nothing yet."""
-        if self.decided is None and self.known is not None:
-            self.decided = self.known()
-        return self.decided
+    def read(self, replies: Sequence[ChatReply]) -> tuple[list[float] | None, Method]:
+        """Return the K scores, None when the replies do not give them, and how they were obtained."""
+        if len(replies) > 1:
+            readings = [self.reader.read(reply) for reply in replies if reply.status is Status.OK]
+            return share_of_votes(readings), self.method
+        (reply,) = replies
+        values = self.reader.read(reply) if reply.status is Status.OK else None
+        if values is None and self.fallback is not None and self.decision is not None and reply.status is Status.OK:
+            return self.decision.outright(reply), Method.HARD
+        return values, self.method
 
     def trusts(self, reply: ChatReply) -> bool:
-        """Return whether a reply brings the log-probabilities that were asked for; the first one decides for all.
+        """Return whether the reply is to be read as this question asks for; the first one decides for all.
 
         Raises:
-            ProviderError: it does not, and there is no other way to ask.
+            ProviderError: it brings no log-probabilities, and there is no other way to ask.
 
         """
-        if self.top_logprobs is None or self.decided or reply.status is not Status.OK:
+        if self.decision is None or self.decision.hear(reply) is not False:
             return True
-        if self.decided is None:
-            self.decided = self._brings_logprobs(reply)
-            if self.decided is None:
-                return True
-            if self.on_decided is not None:
-                self.on_decided(self.decided)
-        if not self.decided and self.fallback is None:
+        if self.fallback is None:
             raise ProviderError(
                 f"the server gives no usable log-probabilities of {self.model!r}: pass method='hard' or 'votes', or "
                 "'auto', which finds out"
             )
-        return self.decided
-
-    def _brings_logprobs(self, reply: ChatReply) -> bool | None:
-        """Return whether the log-probabilities of a reply can be used; None when its answer tells nothing at all."""
-        if not usable_logprobs(reply):
-            return False
-        if self.reader.read(reply) is not None:
-            return True
-        names_a_label = self.fallback is not None and self.fallback.reader.read(reply) is not None
-        return False if names_a_label else None
+        return False
 
     def instead(self) -> Question:
         """Return how to ask when there are no log-probabilities."""

@@ -52,6 +52,8 @@ def build_fusion(config: Config, labels: LabelSchema | None = None) -> tuple[Fus
 def build_llm(config: Config) -> TextClassifier:
     """Return the one configured language model, which labels zero-shot by the configured labels.
 
+    Each of its calls keeps `max_cost` and `offline`; whoever makes several of them opens `config.limited()` around all.
+
     Raises:
         ConfigError: there are no labels, or there is not exactly one model.
 
@@ -62,7 +64,8 @@ def build_llm(config: Config) -> TextClassifier:
         raise ConfigError(f"{len(config.llms)} language models are configured; labelling without training takes one")
     ((provider, model),) = config.llms
     labels = LabelSchema.of(config.labels, multi_label=config.multi_label)
-    built: TextClassifier = class_of("llm")(labels, **_llm_settings(config, provider, model, few_labels=False))
+    settings = _llm_settings(config, provider, model, few_labels=False)
+    built: TextClassifier = class_of("llm")(labels, max_cost=config.max_cost, offline=config.offline, **settings)
     built.schema_ = labels
     return built
 

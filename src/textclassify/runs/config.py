@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +16,7 @@ from textclassify.core.storage import FromFile, FromFolder
 from textclassify.core.texts import did_you_mean, listed
 from textclassify.errors import ConfigError
 from textclassify.llm.http.keys import checked_variable
+from textclassify.llm.money.limits import RunLimits, limited
 
 for _mark in (FromFile, FromFolder):  # YAML writes them as the plain text they are
     yaml.SafeDumper.add_representer(_mark, yaml.representer.SafeRepresenter.represent_str)
@@ -30,8 +32,9 @@ class Config(BaseModel):
     `examples_per_label` examples from the training rows are shown to it; left out, one to a local model with at most 20
     labels, none otherwise; or `nearest_examples` that are most similar to each text. `llm_method`, `n_samples`,
     `texts_per_request` and `prompt_template` say how remote models are asked, `requests_per_minute`,
-    `tokens_per_minute`, `llm_timeout`, `max_retries` and `concurrency` how fast; `max_cost` caps what training may
-    cost, in US dollars; `offline` allows addresses of this machine only.
+    `tokens_per_minute`, `llm_timeout`, `max_retries` and `concurrency` how fast; `max_cost` caps what all
+    language models together may cost, in US dollars: in one training with its evaluation, in one evaluation, in one
+    prediction; `offline` allows them addresses of this machine only.
     Fusion: `combiner` "auto" or "mlp"; `fusion_*` shape the network and `fusion_rows` is how many training rows a
     language model is asked about.
     """
@@ -167,6 +170,10 @@ class Config(BaseModel):
             raise ConfigError(
                 f"configuration key 'metric' is {self.metric!r}, but the data are {kind}; choose {' or '.join(fit)}"
             )
+
+    def limited(self) -> AbstractContextManager[RunLimits]:
+        """Have `max_cost` and `offline` hold inside the block, beside what holds around it: the stricter one wins."""
+        return limited(max_cost=self.max_cost, offline=self.offline)
 
     @property
     def llms(self) -> list[tuple[str, str | None]]:

@@ -1,7 +1,14 @@
 import pytest
 
 from textclassify.errors import ConfigError
-from textclassify.llm.http.addresses import check_may_leave, checked_address, host_of, is_loopback, proxy_for
+from textclassify.llm.http.addresses import (
+    check_may_leave,
+    checked_address,
+    host_of,
+    is_loopback,
+    is_own_network,
+    proxy_for,
+)
 
 EXAMPLE = "https://api.openai.com/v1"
 
@@ -54,3 +61,32 @@ def test_a_proxy_is_used_as_elsewhere_but_never_for_this_machine(monkeypatch):
     assert proxy_for("https://api.openai.com/v1") == "http://proxy.example:3128"
     assert proxy_for("http://127.0.0.1:8000/v1") is None
     assert proxy_for("https://internal.example/v1") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://localhost:8000/v1", True),
+        ("http://[::1]:8000/v1", True),
+        ("http://192.168.1.7:8000/v1", True),
+        ("http://10.0.0.1/v1", True),
+        ("http://169.254.1.1/v1", True),
+        ("http://[fe80::1]/v1", True),
+        ("http://[fd00::1]/v1", True),
+        ("http://gpu-box:8000/v1", True),
+        ("https://box.local/v1", True),
+        ("https://llm.corp.internal./v1", True),
+        ("https://api.together.xyz/v1", False),
+        ("https://local.example.com/v1", False),
+        ("http://8.8.8.8/v1", False),
+        ("http://134744072/v1", False),
+        ("http://0x08080808/v1", False),
+        ("http://[2001:4860:4860::8888]/v1", False),
+        ("http://[::ffff:8.8.8.8]/v1", False),
+        ("http:///v1", False),
+    ],
+)
+def test_a_network_of_ones_own_is_told_from_the_internet(url, own):
+    """What is asked there costs nothing; an address in another spelling is no name."""
+    assert is_own_network(url) is own

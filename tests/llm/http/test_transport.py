@@ -205,6 +205,16 @@ def test_what_no_retry_mends_stops_at_once_without_showing_the_key(status, error
     assert KEY not in f"{caught.value!r} {caught.value.__context__!r} {caplog.text}"
 
 
+@pytest.mark.parametrize("body", [b'{"error": {"message": "no such key: %s"}}', b'{"detail": "no such key: %s"}'])
+def test_a_key_with_slashes_is_not_shown_either(body, server, asking, caplog):
+    """Many servers escape them in JSON, so that the key on the wire is not the key in the message."""
+    key = "sk/secret/0123456789"
+    server.will_answer(401, body % key.replace("/", "\\/").encode())
+    with pytest.raises(AuthenticationError, match=r"no such key: \*\*\*") as caught:
+        ask(HttpChat(resolve_endpoint("vllm", server.url, key), "m"), asking("hi"))
+    assert "0123456789" not in f"{caught.value!r} {caplog.text}"
+
+
 def test_a_refused_parameter_is_learned_once(server, chat, asking, caplog):
     """The first request pays one extra round trip; all others are right at once."""
     server.will_answer(400, {"error": {"message": "Unsupported value", "param": "temperature"}})

@@ -1,5 +1,7 @@
 """Likelihoods of a model in this process: which prompt is scored, and what is computed only once."""
 
+import sqlite3
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,23 @@ def test_known_likelihoods_are_not_computed_again(tmp_path):
     Likelihoods(scorer, cache, list_labels=True).ask(["a"], TOPICS, [])
     Likelihoods(scorer, cache).ask(["a"], TOPICS, [Demonstration("c", "sport")])
     assert len(scorer.calls) == 3
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [b"", b"no", b"[]", b"null", b"{}", b'{"log_likelihoods": [-1.0], "truncated": false}',
+     b'{"log_likelihoods": [-1.0, null], "truncated": false}', b'{"log_likelihoods": [-1.0, -2.0], "truncated": "no"}',
+     b'{"log_likelihoods": 7, "truncated": false}'],
+)  # fmt: skip
+def test_a_damaged_entry_is_computed_again_and_replaced(damaged, tmp_path):
+    """A bit that fell over must cost a moment, not the run."""
+    scorer, cache = CountingScorer(), ResponseCache(tmp_path)
+    first = Likelihoods(scorer, cache).ask(["a", "b"], TOPICS, [])
+    with sqlite3.connect(cache.path) as file:
+        file.execute("UPDATE replies SET reply = ? WHERE rowid = 1", (damaged,))
+    file.close()
+
+    again = [Likelihoods(scorer, cache).ask(["a", "b"], TOPICS, []).values.tolist() for _ in range(2)]
+
+    assert again == [first.values.tolist()] * 2
+    assert [texts for _, texts, _ in scorer.calls] == [["a", "b"], ["a"]]

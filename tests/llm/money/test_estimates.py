@@ -53,6 +53,14 @@ def test_texts_that_share_a_request_share_its_instructions():
     assert sampled.prompt_tokens.expected == pytest.approx(5 * estimate().prompt_tokens.expected, rel=0.01)
 
 
+def test_samples_that_are_kept_are_not_asked_for_again():
+    """Two texts lack one of three samples, a third one all of them."""
+    left = estimate(TEXTS[:3], samples=[1, 1, 3], shared="")
+    assert left.requests == 5
+    assert left.prompt_tokens.high == estimate([*TEXTS[:3], TEXTS[2], TEXTS[2]], shared="").prompt_tokens.high
+    assert estimate(TEXTS[:3], samples=[1, 1, 3], texts_per_request=2).requests == 1 + 3
+
+
 def test_long_prompts_are_estimated_at_their_own_price():
     """A tier begins above 100 tokens here."""
     tiered = Price(2.0, 2.0, 8.0, longer=((100, Price(20.0, 20.0, 80.0)),))

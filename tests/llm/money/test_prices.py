@@ -56,7 +56,8 @@ def test_providers_are_found_under_our_names(provider, model):
 
 
 @pytest.mark.parametrize(
-    ("provider", "model"), [("openai", "no-such-model"), ("nobody", "gpt-4o"), ("openai", "text-embedding-3-small")]
+    ("provider", "model"),
+    [("openai", "no-such-model"), ("nobody", "gpt-4o"), ("openai", "text-embedding-3-small"), ("vllm", "gpt-4o")],
 )
 def test_an_unknown_price_is_none_and_not_nothing(provider, model):
     """A model, a provider, or the price of an answer may be missing."""

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from textclassify.core.labels import LabelSchema
 from textclassify.errors import LabelError
 from textclassify.llm.prompting.written_labels import WrittenLabels, codes_for, label_codes
-from textclassify.llm.reading.elicitation import parse_label, parse_labels
+from textclassify.llm.reading.elicitation import named_label, named_labels
+from textclassify.llm.reading.label_reader import LabelReader
 
 TOPICS = LabelSchema(("world_news", "sport"), {"sport": "matches and\n teams"})
 TAGS = LabelSchema(("late", "broken", "praise"), {"late": "not here yet"}, multi_label=True)
@@ -38,11 +39,12 @@ def test_codes_are_letters_and_then_numbers(n, first, last):
 def test_a_label_that_is_named_like_a_code_has_that_code(names):
     """Otherwise the answer "B" would mean one label as a code and another one as a name."""
     codes = codes_for(names)
+    reader = LabelReader(codes, names)
 
     assert sorted(codes) == sorted(label_codes(len(names)))
     for position, name in enumerate(names):
-        assert parse_label(codes[position], codes, names) == position
-        assert parse_label(name, codes, names) in {position, None}
+        assert named_label(codes[position], reader) == position
+        assert named_label(name, reader) in {position, None}
 
 
 @given(st.lists(st.sampled_from(["A", "B", "b", "C", "1", "01", "2", "yes", "d)", "none"]), unique=True, min_size=1))
@@ -76,8 +78,9 @@ def test_a_label_called_none_leaves_another_word_for_no_label():
     written = WrittenLabels(LabelSchema(("None", "no label", "joy"), multi_label=True))
 
     assert written.no_label == "none of these"
-    assert parse_labels(written.no_label, written.codes, written.names) == ()
-    assert parse_labels("none", written.codes, written.names) == (0,)
+    reader = LabelReader(written.codes, written.names)
+    assert named_labels(written.no_label, reader) == ()
+    assert named_labels("none", reader) == (0,)
 
 
 def test_an_example_with_a_label_of_another_schema_is_an_error_that_says_so():

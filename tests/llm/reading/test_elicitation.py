@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textclassify.llm.reading.elicitation import parse_label, parse_labels
+from textclassify.llm.reading.elicitation import named_label, named_labels
+from textclassify.llm.reading.label_reader import LabelReader
 
 CODES = ["A", "B", "C", "D"]
 NAMES = ["world", "sports", "business", "sci/tech"]
+READER = LabelReader(CODES, NAMES)
 ANYTHING = (
     st.text(max_size=60)
     | st.text("ABCD,.:;()[]{}\"' \nabeilnoprstuw", max_size=40)
@@ -29,7 +31,7 @@ ANYTHING = (
 )  # fmt: skip
 def test_a_label_is_understood_however_it_is_dressed(answer):
     """Each form was seen from some model; refusing it would waste a paid answer."""
-    assert parse_label(answer, CODES, NAMES) == 1
+    assert named_label(answer, READER) == 1
 
 
 @pytest.mark.parametrize(
@@ -41,56 +43,48 @@ def test_a_label_is_understood_however_it_is_dressed(answer):
 )  # fmt: skip
 def test_an_unclear_answer_is_no_label(answer):
     """A wrong label looks like any other and is never found again."""
-    assert parse_label(answer, CODES, NAMES) is None
+    assert named_label(answer, READER) is None
 
 
 def test_a_negation_inside_a_label_is_part_of_its_name():
     """Spam filters have labels like these."""
-    names = ["spam", "not spam"]
-    assert [parse_label(a, ["1", "2"], names) for a in ("This is not spam.", "spam!", "2", "Not-Spam")] == [1, 0, 1, 1]
+    spam = LabelReader(["1", "2"], ["spam", "not spam"])
+    assert [named_label(a, spam) for a in ("This is not spam.", "spam!", "2", "Not-Spam")] == [1, 0, 1, 1]
 
 
 def test_numbers_are_labels_only_where_they_answer():
     """Integer labels must not be found in every sentence with a number."""
-    names = [0, 1, 2]
-    codes = ["0", "1", "2"]
+    numbers = LabelReader(["0", "1", "2"], ["0", "1", "2"])
     answers = ["1", "Label: 2", "I found 1 reason", "1. The text is about", "**0**"]
-    assert [parse_label(a, codes, [str(n) for n in names]) for a in answers] == [1, 2, None, 1, 0]
+    assert [named_label(a, numbers) for a in answers] == [1, 2, None, 1, 0]
 
 
 def test_names_that_differ_in_punctuation_or_case_stay_apart():
     """Exact spelling wins; anything looser is ambiguous and so no answer."""
-    names = ["C", "C++", "C#", "us", "US"]
-    codes = ["1", "2", "3", "4", "5"]
-    assert [parse_label(a, codes, names) for a in ("C++", "C#", "C", "us", "US", "c", "Us")] == [
-        1,
-        2,
-        0,
-        3,
-        4,
-        None,
-        None,
-    ]
+    alike = LabelReader(["1", "2", "3", "4", "5"], ["C", "C++", "C#", "us", "US"])
+    answers = ("C++", "C#", "C", "us", "US", "c", "Us")
+    assert [named_label(a, alike) for a in answers] == [1, 2, 0, 3, 4, None, None]
 
 
 def test_a_label_as_it_is_written_is_that_label():
     """The ligature and the two letters are one text to a reader that folds them, and two labels to the user."""
     names = ["\ufb01", "fi"]
-    assert [parse_label(name, ["A", "B"], names) for name in names] == [0, 1]
-    assert [parse_labels(name, ["A", "B"], names) for name in names] == [(0,), (1,)]
+    ligature = LabelReader(["A", "B"], names)
+    assert [named_label(name, ligature) for name in names] == [0, 1]
+    assert [named_labels(name, ligature) for name in names] == [(0,), (1,)]
 
 
 def test_a_code_wins_over_another_labels_name():
     """The prompt asked for codes."""
-    assert parse_label("B", ["A", "B"], ["B", "A"]) == 1
+    assert named_label("B", LabelReader(["A", "B"], ["B", "A"])) == 1
 
 
 def test_an_answer_cut_off_inside_a_longer_label_is_no_label():
     """'business' may be the beginning of 'business travel'."""
-    names = ["business", "business travel"]
-    assert parse_label("business", ["A", "B"], names) == 0
-    assert parse_label("business", ["A", "B"], names, cut_off=True) is None
-    assert parse_label("A", ["A", "B"], names, cut_off=True) == 0
+    reader = LabelReader(["A", "B"], ["business", "business travel"])
+    assert named_label("business", reader) == 0
+    assert named_label("business", reader, cut_off=True) is None
+    assert named_label("A", reader, cut_off=True) == 0
 
 
 def names_it(answer, label):
@@ -101,7 +95,7 @@ def names_it(answer, label):
 @given(ANYTHING)
 def test_a_label_that_is_found_is_there(answer):
     """Whatever comes, there is no default."""
-    found = parse_label(answer, CODES, NAMES)
+    found = named_label(answer, READER)
     if found is not None:
         assert names_it(answer, found)
 
@@ -114,7 +108,7 @@ def test_a_label_that_is_found_is_there(answer):
 def test_two_labels_are_never_one(first, second, form):
     """Taking the first would be a guess."""
     answer = form.format(NAMES[first], NAMES[second])
-    assert parse_label(answer, CODES, NAMES) == (first if first == second else None)
+    assert named_label(answer, READER) == (first if first == second else None)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +120,7 @@ def test_two_labels_are_never_one(first, second, form):
 )  # fmt: skip
 def test_lists_of_labels_are_understood(answer, expected):
     """An empty list is an answer as well."""
-    assert parse_labels(answer, CODES, NAMES) == expected
+    assert named_labels(answer, READER) == expected
 
 
 @pytest.mark.parametrize(
@@ -134,16 +128,16 @@ def test_lists_of_labels_are_understood(answer, expected):
 )
 def test_an_unclear_list_is_no_answer(answer):
     """A label left out in silence is a wrong answer."""
-    assert parse_labels(answer, CODES, NAMES) is None
+    assert named_labels(answer, READER) is None
 
 
 def test_a_label_called_none_is_a_label():
     """Data sets have one."""
-    assert parse_labels("none", ["A", "B"], ["none", "joy"]) == (0,)
+    assert named_labels("none", LabelReader(["A", "B"], ["none", "joy"])) == (0,)
 
 
 @given(ANYTHING)
 def test_labels_that_are_found_are_there(answer):
     """As for a single label."""
-    for found in parse_labels(answer, CODES, NAMES) or ():
+    for found in named_labels(answer, READER) or ():
         assert names_it(answer, found)

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from textclassify.llm.reading.label_reader import LabelReader, label_reader, visible
+from textclassify.llm.reading.label_reader import LabelReader, visible
 
 
 def test_an_endless_answer_takes_no_time():
@@ -46,8 +46,3 @@ def test_codes_and_names_must_fit_together():
     """Positions would be meaningless otherwise."""
     with pytest.raises(ValueError, match="2 label codes for 1 label names"):
         LabelReader(["A", "B"], ["world"])
-
-
-def test_a_schemas_tables_are_made_once():
-    """They are needed for every row."""
-    assert label_reader(("A",), ("x",)) is label_reader(("A",), ("x",))

@@ -6,7 +6,8 @@ import pytest
 
 from textclassify.core.scales import SMALLEST_PROBABILITY, Method, Scale
 from textclassify.llm.chat import ChatReply
-from textclassify.llm.reading.elicitation import parse_label, parse_labels
+from textclassify.llm.reading.elicitation import named_label, named_labels
+from textclassify.llm.reading.label_reader import LabelReader
 from textclassify.llm.reading.readings import HardReader, as_log_odds, as_log_probabilities, share_of_votes
 
 CODES, NAMES = ["A", "B", "C"], ["world", "sports", "business travel"]
@@ -56,7 +57,8 @@ def test_a_reply_that_is_cut_off_is_read_only_as_far_as_it_is_sure():
 @pytest.mark.parametrize("answer", [*CODES, *NAMES, " A", "b", "World.", "A, B", "none", "It is A", '["A"]', "D"])
 def test_the_reader_reads_as_the_parsers_do(answer):
     """Its short cuts are for time, not for other answers."""
-    one, several = parse_label(answer, CODES, NAMES), parse_labels(answer, CODES, NAMES)
+    labels = LabelReader(CODES, NAMES)
+    one, several = named_label(answer, labels), named_labels(answer, labels)
     votes = reader().read(ChatReply(answer))
     assert (None if votes is None else votes.index(1.0)) == one
     votes = reader(multi_label=True).read(ChatReply(answer))

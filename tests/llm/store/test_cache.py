@@ -101,6 +101,13 @@ def test_rows_wait_for_each_other_and_are_written_together(cache, other):
     assert len(other.rows(KEYS, 1)) == 10_000
 
 
+def test_rows_that_their_replies_do_not_tell_are_written_at_once(cache, other):
+    """Of several texts that share a request, the reply does not say which they were."""
+    cache.put_row(KEYS[0], 1, ROW)
+    cache.flush(rows=True)
+    assert other.rows(KEYS, 1) == {KEYS[0]: ROW}
+
+
 def test_reading_blocks_of_rows_needs_no_more_memory_the_more_there_are(cache):
     """A million rows are streamed through."""
     for key in KEYS:

@@ -68,3 +68,13 @@ def test_a_word_that_no_ledger_knows_is_refused(cache):
     run = cache.begin_run("openai", "m")
     with pytest.raises(KeyError):
         cache.add_to_run(run, answer=1)
+
+
+def test_a_sum_that_no_file_can_hold_does_not_end_the_run(cache):
+    """A server may claim any number of tokens, and do so again and again."""
+    run = cache.begin_run("openai", "m")
+    for _ in range(3000):
+        cache.add_to_run(run, prompt_tokens=2**53)
+    cache.flush()
+    cache.add_to_run(run, prompt_tokens=2**53)
+    assert cache.runs()[0].prompt_tokens >= 2**63 - 1

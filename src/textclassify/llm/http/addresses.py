@@ -9,6 +9,9 @@ from urllib.request import getproxies, proxy_bypass
 from textclassify.errors import ConfigError
 from textclassify.llm.money.limits import current
 
+_OWN_ENDINGS = (".local", ".internal")
+"""Top-level names that no public server can have."""
+
 
 def checked_address(url: str, example: str, *, as_ollama: bool = False) -> str:
     """The address without a trailing slash.
@@ -53,6 +56,23 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_own_network(url: str) -> bool:
+    """Whether an address is on this machine or on a network of the user's own, as far as the address tells.
+
+    These are private and link-local addresses, names without a dot, and names under .local and .internal.
+    """
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if is_loopback(url) or host.endswith(_OWN_ENDINGS):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        is_number = host[:1].isdigit()  # "134744072" is 8.8.8.8 to a resolver
+        return bool(host) and "." not in host and not is_number
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_private or mapped.is_link_local)
 
 
 def check_may_leave(url: str, *, offline: bool) -> None:

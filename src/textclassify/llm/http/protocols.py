@@ -11,7 +11,8 @@ import orjson
 
 from textclassify.llm.chat import ChatRequest
 
-_LONGEST_ANSWER = {"max_tokens", "max_completion_tokens"}
+LONGEST_ANSWER = frozenset({"max_tokens", "max_completion_tokens"})
+"""The two names of the longest answer."""
 _INSTRUCTING = {"system", "developer"}
 _GENERATION_CONFIG = {
     "temperature": "temperature",
@@ -114,9 +115,10 @@ def _thinking(model: str, effort: Any) -> dict[str, Any]:
 
 def _leave_out(sent: dict[str, Any], left_out: set[str]) -> None:
     """Remove refused parameters; the longest answer is asked for under its other name before it is left out."""
-    refused = _LONGEST_ANSWER & left_out
+    refused = left_out & LONGEST_ANSWER
     if len(refused) == 1 and (old := refused.pop()) in sent:
-        sent[(_LONGEST_ANSWER - {old}).pop()] = sent[old]
+        (other,) = LONGEST_ANSWER - {old}
+        sent[other] = sent[old]
     for name in left_out:
         sent.pop(name, None)
     if "logprobs" in left_out:

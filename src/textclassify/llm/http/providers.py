@@ -12,7 +12,7 @@ from typing import Any
 
 from textclassify.core.storage import FromFile, FromFolder
 from textclassify.errors import AuthenticationError, ConfigError
-from textclassify.llm.http.addresses import check_may_leave, checked_address, host_of, is_loopback
+from textclassify.llm.http.addresses import check_may_leave, checked_address, host_of, is_loopback, is_own_network
 from textclassify.llm.http.keys import Secret, checked_variable
 
 _OFFLINE = "without any key, provider='local' runs a model in this process"
@@ -46,8 +46,7 @@ class Provider:
         default_model: asked when the user names none; None = the user must.
         max_tokens_parameter: what the protocol calls the longest answer here.
         needs_key: whether it answers nobody without a key.
-        free: whether an answer costs nothing, because the server is the user's own.
-        most_enum_values: so many values an enum of a response schema may have; 0 = it takes no schema.
+        free: whether an answer costs nothing where the server is the user's own; see `Endpoint.free`.
         most_properties: so many properties a response schema may have; 0 = it takes no schema.
         most_top_logprobs: so many alternatives of a token it reports; 0 = it gives no log-probabilities.
         native_url: where its own protocol is spoken, used for log-probabilities; None = nowhere.
@@ -64,7 +63,6 @@ class Provider:
     max_tokens_parameter: str = "max_tokens"
     needs_key: bool = True
     free: bool = False
-    most_enum_values: int = 1000
     most_properties: int = 1000
     most_top_logprobs: int = 20
     native_url: str | None = None
@@ -110,7 +108,6 @@ _ROWS = (
         ("DEEPSEEK_API_KEY",),
         "DEEPSEEK_BASE_URL",
         default_model="deepseek-v4-flash",
-        most_enum_values=0,
         most_properties=0,
         extra={"thinking": {"type": "disabled"}},
         families=(Family("deepseek-reasoner", ("logprobs",), {"thinking": None}),),
@@ -121,7 +118,6 @@ _ROWS = (
         ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         "GEMINI_BASE_URL",
         default_model="gemini-3.5-flash-lite",
-        most_enum_values=100,  # it counts states, not values: about so many short ones were seen to pass
         most_properties=100,
         native_url="https://generativelanguage.googleapis.com/v1beta",
         extra={"reasoning_effort": "minimal"},
@@ -137,8 +133,7 @@ _ROWS = (
         ("OPENROUTER_API_KEY",),
         "OPENROUTER_BASE_URL",
         default_model="openai/gpt-6-luna",
-        most_enum_values=100,  # the least of those that it hands requests on to
-        most_properties=100,
+        most_properties=100,  # the least of those that it hands requests on to
         extra={"reasoning": {"enabled": False}},
     ),
     _own_server("ollama", 11434, ("OLLAMA_API_KEY",), "OLLAMA_HOST"),
@@ -182,6 +177,11 @@ class Endpoint:
     def native_url(self) -> str | None:
         """Where the provider's own protocol is spoken; None at an address that replaces the provider's."""
         return self.provider.native_url if self.base_url == self.provider.base_url else None
+
+    @property
+    def free(self) -> bool:
+        """Whether an answer costs nothing: the server is of a kind that people run themselves, and near by."""
+        return self.provider.free and is_own_network(self.base_url)
 
     def headers(self, *, native: bool = False) -> dict[str, str]:
         """What is sent with each request, in the provider's own protocol or OpenAI's; where the key appears.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -53,6 +53,7 @@ _ALIASES = {
 """What servers call a parameter in their errors -> its name, where it has another."""
 _PASSING = frozenset({408, 409, 425, 429})
 _LONGEST_SHOWN = 300
+_LONGEST_SEARCHED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,18 @@ Verdict = Retry | Without | ChatFailure | ProviderError
 
 
 def judge(  # noqa: PLR0911 - one return per verdict
-    status: int, headers: Mapping[str, str], body: bytes, sent: Mapping[str, Any]
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    sent: Mapping[str, Any],
+    conceal: Callable[[str], str] = str,
 ) -> Verdict:
-    """What to do after a server answered `status` and `body` to the parameters `sent`."""
+    """What to do after a server answered `status` and `body` to the parameters `sent`.
+
+    Its words are shown as `conceal` returns them, which hides the key that they may repeat.
+    """
     error = _error_of(body)
-    message = _shown(error.get("message"), body)
+    message = _shown(error.get("message"), body, conceal)
     said = f"HTTP {status}: {message}"
     everything = f"{error.get('code')} {error.get('type')} {error.get('status')} {message}"
     if status == 402 or (status in {403, 429} and _NO_CREDIT.search(everything)):
@@ -135,10 +143,10 @@ def _error_of(body: bytes) -> dict[str, Any]:
     return error if isinstance(error, dict) else {"message": error}
 
 
-def _shown(message: Any, body: bytes) -> str:
-    """What the server says, on one line and short enough for a log."""
-    text = message if isinstance(message, str) else body[: 4 * _LONGEST_SHOWN].decode("utf-8", "replace")
-    return " ".join(text.split())[:_LONGEST_SHOWN]
+def _shown(message: Any, body: bytes, conceal: Callable[[str], str]) -> str:
+    """What the server says, without the key, on one line and short enough for a log."""
+    text = message if isinstance(message, str) else body.decode("utf-8", "replace")
+    return conceal(" ".join(text.split())[:_LONGEST_SEARCHED])[:_LONGEST_SHOWN]
 
 
 def _wait_asked(headers: Mapping[str, str], error: Mapping[str, Any], message: str) -> float | None:

@@ -90,7 +90,7 @@ class ServerMemory:
                 f"no usable answer from {self._address} after {course.failures} tries ({trouble.reason}): "
                 "check base_url and that the server runs; answers so far are kept"
             )
-        return ChatFailure(Status.FAILED, trouble.reason)
+        return ChatFailure(Status.FAILED, trouble.reason, may_be_billed=trouble.may_be_billed)
 
     def refused(self, outcome: ChatFailure | ProviderError) -> ChatFailure | ProviderError:
         """The failure of a row, or of the run when the server has refused every request so far."""

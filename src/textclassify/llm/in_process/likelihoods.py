@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -119,8 +119,7 @@ class Likelihoods:
 
     def _of_one_prompt(self, prompt: Prompt, texts: Sequence[str], task: str) -> dict[str, _Scored]:
         keys = {text: self._key(prompt, text) for text in texts}
-        known = {} if self.cache is None else self.cache.get_many(list(keys.values()))
-        found = {text: _Scored(**orjson.loads(known[key])) for text, key in keys.items() if key in known}
+        found = self._kept(keys, len(prompt.answers))
         missing = [text for text in keys if text not in found]
         if missing:
             scored = self.scorer.log_likelihoods(
@@ -138,6 +137,25 @@ class Likelihoods:
             logger.warning("%d of %d texts did not fit into the prompt and were cut", n_cut, len(found))
         return found
 
+    def _kept(self, keys: Mapping[str, bytes], n_answers: int) -> dict[str, _Scored]:
+        """Return what is kept about texts with these keys; an entry that cannot be read makes room for a new one."""
+        if self.cache is None:
+            return {}
+        known = self.cache.get_many(list(keys.values()))
+        found: dict[str, _Scored] = {}
+        damaged: list[bytes] = []
+        for text, key in keys.items():
+            if key in known:
+                one = _scored(known[key], n_answers)
+                if one is None:
+                    damaged.append(key)
+                else:
+                    found[text] = one
+        if damaged:
+            logger.warning("%d kept scores cannot be read and are computed again", len(damaged))
+            self.cache.forget(damaged)
+        return found
+
     def _keep(self, found: dict[bytes, _Scored]) -> None:
         if self.cache is not None:
             for key, one in found.items():
@@ -148,6 +166,16 @@ class Likelihoods:
         turns = [(message.role, message.content) for message in prompt.messages]
         whole = [self.scorer.identity, turns, prompt.answers, text]
         return hashlib.sha256(json.dumps(whole).encode()).digest()
+
+
+def _scored(body: bytes, n_answers: int) -> _Scored | None:
+    """Return what a kept entry holds; None where it is damaged."""
+    try:
+        one = _Scored(**orjson.loads(body))
+        is_whole = len(one.log_likelihoods) == n_answers and {type(value) for value in one.log_likelihoods} <= {float}
+    except (ValueError, TypeError):
+        return None
+    return one if is_whole and isinstance(one.truncated, bool) else None
 
 
 def _by_shown(

@@ -147,6 +147,8 @@ class Budget:
             ConfigError: the amount is NaN, and there is a cap.
 
         """
+        if self.reserve(amount):
+            return True
         units = self._units(amount)
         waiter: _Waiter | None = None
         try:

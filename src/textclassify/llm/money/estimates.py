@@ -66,7 +66,7 @@ class Estimate:
         shared: str = "",
         messages: int = 2,
         texts_per_request: int = 1,
-        samples: int = 1,
+        samples: int | Sequence[int] = 1,
         rows: int | None = None,
         blank: int = 0,
         distinct: int | None = None,
@@ -85,16 +85,17 @@ class Estimate:
             shared: what every request holds beside its prompts: instructions, examples, schema.
             messages: of one request.
             texts_per_request: how many of `prompts` go into one.
-            samples: answers asked for each; every one is a request of its own.
+            samples: answers asked for each of them, or for all alike; every one is a request of its own.
             rows: all rows; None = as many as `prompts`.
             blank: rows among them without a text.
             distinct: different texts among them; None = as many as `prompts`.
             cached: rows among them whose answers are kept.
 
         """
-        requests = samples * math.ceil(len(prompts) / texts_per_request)
+        together = _by_samples(prompts, samples)
+        requests = sum(times * math.ceil(len(some) / texts_per_request) for times, some in together.items())
         repeated = (tokens_in([shared]) + _TEMPLATE_TOKENS * (messages + 1)) * requests
-        own = tokens_in(prompts) * samples
+        own = sum((tokens_in(some) * times for times, some in together.items()), _NOTHING)
         answers = completion * requests
         return cls(
             provider=provider,
@@ -181,6 +182,16 @@ def dollars(amount: float) -> str:
     """
     leading_zeros = -math.floor(math.log10(amount)) - 1 if 0 < amount < 1 else 0
     return f"${amount:,.{leading_zeros + _TWO_DIGITS}f}"
+
+
+def _by_samples(prompts: Sequence[str], samples: int | Sequence[int]) -> dict[int, Sequence[str]]:
+    """Return the prompts by how often each is asked."""
+    if isinstance(samples, int):
+        return {samples: prompts}
+    together: dict[int, list[str]] = {}
+    for prompt, times in zip(prompts, samples, strict=True):
+        together.setdefault(times, []).append(prompt)
+    return dict(together)
 
 
 def _cost(price: Price, requests: int, repeated: Range, own: Range, answers: Range) -> Range:

@@ -19,13 +19,13 @@ def price_of(
 ) -> Price | None:
     """What a model's tokens cost; None = unknown, which is never the same as nothing.
 
-    The user's own prices come first, then nothing for `free` providers, then the price list of the installed package
-    `genai-prices`; no network is asked. Where the list has prices by time of day, the dearest is taken.
+    The user's own prices come first, then nothing where the server is `free`, then the price list of the installed
+    package `genai-prices`; no network is asked. Where the list has prices by time of day, the dearest is taken.
 
     Args:
         provider: its name in `PROVIDERS`.
         model: as the provider calls it.
-        free: whether the provider is a server of the user's own.
+        free: whether the server is the user's own: `Endpoint.free`.
         overrides: the user's prices as in the price file, `{"provider/model": {"input": 0.1, "output": 0.4}}`, with
             wildcards such as "openai/*"; None = those in the price file.
 

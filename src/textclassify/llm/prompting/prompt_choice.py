@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 from textclassify.llm.prompting.demonstrations import Demonstration, NearestExamples
 from textclassify.llm.prompting.prompts import Prompt
+from textclassify.llm.prompting.texts_as_data import redacted
 
 
 class SharedPrompts:
@@ -49,21 +51,37 @@ class NearestPrompts:
     Args:
         make: returns the prompt with some examples.
         nearest: the pool.
+        redact: what every example goes through before it is shown; None = nothing.
 
     """
 
-    def __init__(self, make: Callable[[Sequence[Demonstration]], Prompt], nearest: NearestExamples) -> None:
+    def __init__(
+        self,
+        make: Callable[[Sequence[Demonstration]], Prompt],
+        nearest: NearestExamples,
+        redact: Callable[[str], str] | None = None,
+    ) -> None:
         self._nearest = nearest
+        self._redact = redact
         self.plain = make(())
-        self.identity = nearest.identity
+        left = [] if redact is None else [redacted(redact, text) for text in nearest.texts]
+        self.identity = nearest.identity + hashlib.sha256("\0".join(left).encode("utf-8", "surrogatepass")).hexdigest()
 
     def of(self, texts: Sequence[str]) -> list[Prompt]:
         """Return the prompt of each text."""
-        return [self.plain.with_examples(examples) for examples in self._nearest.for_texts(texts)]
+        found = zip(texts, self._nearest.for_texts(texts), strict=True)
+        return [self.plain.with_examples(self._beside(text, examples)) for text, examples in found]
 
     def is_example(self, text: str) -> bool:  # noqa: ARG002 - a text's examples are chosen without it
         """Return whether a text is one of the examples that all others are shown beside: there are none."""
         return False
+
+    def _beside(self, text: str, examples: Sequence[Demonstration]) -> Sequence[Demonstration]:
+        """Return the examples as they leave the process, less the text itself, which a redaction may have disguised."""
+        if self._redact is None:
+            return examples
+        shown = [Demonstration(redacted(self._redact, example.text), example.label) for example in examples]
+        return [example for example in shown if _wording(example.text) != _wording(text)]
 
 
 def _wording(text: str) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+
+from textclassify.errors import ConfigError
 
 TEXT_SLOT = "\ue0f1text\ue0f2"
 """Stands for the text to be labelled while a prompt is built; private characters that no text needs."""
@@ -65,3 +68,16 @@ def shortened(text: str) -> str:
 def delimited(text: str) -> str:
     """Return a text between the marks that tell where it begins and ends."""
     return f"<text>\n{text}\n</text>"
+
+
+def redacted(redact: Callable[[str], str], text: str) -> str:
+    """Return what a redaction leaves of a text.
+
+    Raises:
+        ConfigError: it returns something other than a string.
+
+    """
+    left = redact(text)
+    if not isinstance(left, str):
+        raise ConfigError(f"redact returned {type(left).__name__}, not a string; nothing was sent")
+    return left

@@ -7,13 +7,12 @@ Nothing is ever guessed: an answer that names two labels, or a label and a negat
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from textclassify.llm.reading.label_reader import (
     LabelReader,
     json_in,
-    label_reader,
     says_none,
     telling_items,
     visible,
@@ -21,38 +20,20 @@ from textclassify.llm.reading.label_reader import (
 )
 
 
-def parse_label(content: str, codes: Sequence[str], names: Sequence[str], *, cut_off: bool = False) -> int | None:
+def named_label(content: str, reader: LabelReader, *, cut_off: bool = False) -> int | None:
     """The position of the one label that an answer names, by its code or name; None when it names none or several.
 
     Case, quoting, punctuation, code fences and a short JSON object around it do not matter.
 
     Args:
         content: the answer.
-        codes: label codes as in the prompt, schema order.
-        names: label names, schema order.
+        reader: of the schema.
         cut_off: the answer may lack its end, so that the beginning of a longer label is no label.
 
-    >>> parse_label('{"label": "Sports."}', ["A", "B"], ["world", "sports"])
+    >>> named_label('{"label": "Sports."}', LabelReader(["A", "B"], ["world", "sports"]))
     1
 
     """
-    return named_label(content, label_reader(tuple(codes), tuple(names)), cut_off=cut_off)
-
-
-def parse_labels(content: str, codes: Sequence[str], names: Sequence[str]) -> tuple[int, ...] | None:
-    """Positions of all labels that an answer lists, ascending; () for a plain "none", None when a part is unclear.
-
-    Understands JSON lists, JSON objects of true and false, and lists separated by commas, semicolons or lines.
-
-    >>> parse_labels("B, a", ["A", "B"], ["joy", "fear"]), parse_labels("none", ["A", "B"], ["joy", "fear"])
-    ((0, 1), ())
-
-    """
-    return named_labels(content, label_reader(tuple(codes), tuple(names)))
-
-
-def named_label(content: str, reader: LabelReader, *, cut_off: bool = False) -> int | None:
-    """As `parse_label`, with the tables of the labels at hand."""
     if not cut_off:
         as_written = reader.written.get(content)
         if as_written is not None:
@@ -66,7 +47,15 @@ def named_label(content: str, reader: LabelReader, *, cut_off: bool = False) -> 
 
 
 def named_labels(content: str, reader: LabelReader) -> tuple[int, ...] | None:
-    """As `parse_labels`, with the tables of the labels at hand."""
+    """Positions of all labels that an answer lists, ascending; () for a plain "none", None when a part is unclear.
+
+    Understands JSON lists, JSON objects of true and false, and lists separated by commas, semicolons or lines.
+
+    >>> reader = LabelReader(["A", "B"], ["joy", "fear"])
+    >>> named_labels("B, a", reader), named_labels("none", reader)
+    ((0, 1), ())
+
+    """
     as_written = reader.written.get(content)
     if as_written is not None:
         return (as_written,)

@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -123,12 +122,6 @@ class LabelReader:
         codes = (next(filter(None, match.groups())) for match in self._terse_pattern.finditer(answer))
         terse = {self._terse[folded(code)] for code in codes if folded(code) in self._terse}
         return terse | {self._wordy[match[0]] for match in self._wordy_pattern.finditer(text)}
-
-
-@lru_cache(maxsize=64)
-def label_reader(codes: tuple[str, ...], names: tuple[str, ...]) -> LabelReader:
-    """The reader of a schema, made once."""
-    return LabelReader(codes, names)
 
 
 def visible(answer: str, *, longest: int = _LONGEST_READ) -> str:

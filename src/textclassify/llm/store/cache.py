@@ -108,14 +108,14 @@ class ResponseCache:
             found = self._file.use(lambda db: _select_replies(db, keys))
             waiting = self._waiting.replies
             if waiting:
-                found = {key: waiting[key][0] for key in keys if key in waiting} | found
+                found = {key: waiting[key] for key in keys if key in waiting} | found
         return found
 
     def put(self, key: bytes, body: bytes) -> None:
         """Take an answer, which settles our claim on it."""
         if not self.read_only:
             with self._taking:
-                self._waiting.replies.setdefault(key, (body, self._run))
+                self._waiting.replies.setdefault(key, body)
                 self._waiting.released.add(key)
 
     def forget(self, keys: Collection[bytes]) -> None:
@@ -169,7 +169,7 @@ class ResponseCache:
         self._write(lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)))
 
     def begin_run(self, provider: str, model: str) -> int:
-        """The number of a new run in the ledger; answers that are put and claims that are held belong to it."""
+        """The number of a new run in the ledger; claims that are held belong to it."""
 
         def begin(db: sqlite3.Connection) -> int:
             number = begin_run(db, provider, model)
@@ -196,9 +196,15 @@ class ResponseCache:
             self.flush()
             return self._file.use(read_runs)
 
-    def flush(self) -> None:
-        """Commit what was collected, in one transaction; scored rows when there are many of them."""
-        self._flush(rows_from=_ROWS_AT_ONCE)
+    def flush(self, *, rows: bool = False) -> None:
+        """Commit what was collected, in one transaction.
+
+        Args:
+            rows: whether scored rows are committed as well, also when there are few of them: those that cannot be read
+                again from their raw replies.
+
+        """
+        self._flush(rows_from=1 if rows else _ROWS_AT_ONCE)
 
     def close(self) -> None:
         """Commit everything, give back what is claimed, and let go of the file."""

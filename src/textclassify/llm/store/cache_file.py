@@ -51,11 +51,6 @@ class CacheFile:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a connection."""
-        return self._connection is not None
-
     def use(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """What `work` returns; a corrupt file is set aside and a new one used, so that it costs answers but no run.
 

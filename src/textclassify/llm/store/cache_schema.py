@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
 _TABLES = {
-    # The raw reply, with the sha256 of its request, the time (seconds since 1970), and the run that paid for it.
-    "replies": "(key BLOB PRIMARY KEY, received_at REAL NOT NULL, run INTEGER, reply BLOB NOT NULL)",
+    # The raw reply, with the sha256 of its request and the time (seconds since 1970).
+    "replies": "(key BLOB PRIMARY KEY, received_at REAL NOT NULL, reply BLOB NOT NULL)",
     # What was read from replies, by which version of the reading, and when.
     "rows": "(key BLOB PRIMARY KEY, version INTEGER NOT NULL, status INTEGER NOT NULL, method INTEGER NOT NULL, "
     "scores BLOB NOT NULL, read_at INTEGER NOT NULL) WITHOUT ROWID",
@@ -144,9 +144,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if _check_version(connection, path) >= _TABLES.keys() and _version(connection) == SCHEMA_VERSION:
         return
     with transaction(connection):
-        tables = _check_version(connection, path)
-        if "replies" in tables and _version(connection) == 1:
-            connection.execute("ALTER TABLE replies ADD COLUMN run INTEGER")
+        _check_version(connection, path)  # another process may have made it newer meanwhile
         _make_tables(connection)
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from textclassify.llm.store.claims import Asker, release
 from textclassify.llm.store.ledger import Sums, write_sums
 
-_INSERT_REPLY = "INSERT OR IGNORE INTO replies (key, received_at, run, reply) VALUES (?, ?, ?, ?)"
+_INSERT_REPLY = "INSERT OR IGNORE INTO replies (key, received_at, reply) VALUES (?, ?, ?)"
 _INSERT_ROW = "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -22,12 +22,12 @@ class StoredRow(NamedTuple):
 
 
 class Waiting:
-    """Replies with their runs, rows with their versions, claims to give back, and sums of runs."""
+    """Replies, rows with their versions, claims to give back, and sums of runs."""
 
     __slots__ = ("released", "replies", "rows", "sums")
 
     def __init__(self) -> None:
-        self.replies: dict[bytes, tuple[bytes, int | None]] = {}
+        self.replies: dict[bytes, bytes] = {}
         self.rows: dict[bytes, tuple[int, StoredRow]] = {}
         self.released: set[bytes] = set()
         self.sums: dict[int, Sums] = {}
@@ -47,8 +47,7 @@ class Waiting:
         """Put everything into the tables; to be called inside a transaction."""
         now = time.time()
         if self.replies:
-            replies = [(key, now, run, body) for key, (body, run) in self.replies.items()]
-            db.executemany(_INSERT_REPLY, replies)
+            db.executemany(_INSERT_REPLY, [(key, now, body) for key, body in self.replies.items()])
         if self.rows:
             ordered = sorted(self.rows.items())  # neighbours lie on one page of the file
             db.executemany(_INSERT_ROW, [(key, version, *row, int(now)) for key, (version, row) in ordered])

@@ -12,6 +12,8 @@ from typing import TypedDict, cast
 _WHOLE = ("rows", "asked", "tries", "answers", "cached", "failed")
 _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 _COUNTED = (*_WHOLE, *_TOKENS, "cost", "unpriced", "lost")
+_MOST = 2**63 - 1
+"""The largest number that SQLite keeps."""
 
 RUNS_TABLE = "(run INTEGER PRIMARY KEY, provider TEXT, model TEXT, started_at REAL, ended_at REAL, " + ", ".join(
     f"{name} {'REAL' if name == 'cost' else 'INTEGER'} NOT NULL DEFAULT 0" for name in _COUNTED
@@ -124,7 +126,7 @@ def write_sums(db: sqlite3.Connection, run: int, sums: Sums) -> None:
     """Add to a run's entry; one that is not there, in a file that was begun meanwhile, is made."""
     now = time.time()
     db.execute(_NOTE, (run, sums.provider, sums.model, now))
-    db.execute(_ADD, (now, *sums.counts.values(), run))
+    db.execute(_ADD, (now, *(min(count, _MOST) for count in sums.counts.values()), run))
 
 
 def count_lost(db: sqlite3.Connection, run: int, lost: int) -> None:

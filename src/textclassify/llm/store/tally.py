@@ -12,9 +12,11 @@ from textclassify.llm.store.cache import ResponseCache
 class Tally:
     """What an exchange has done so far.
 
-    `cost` is in US dollars, NaN once a price is unknown; `cached` counts raw replies, `known` rows of the hot table.
+    `rows` counts the texts that have their scores, or the reason why they have none; `cost` is in US dollars, NaN once
+    a price is unknown; `cached` counts raw replies, `known` rows of the hot table.
     """
 
+    rows: int = 0
     asked: int = 0
     answers: int = 0
     cached: int = 0
@@ -25,9 +27,10 @@ class Tally:
     cost: float = 0.0
     known: int = 0
 
-    def told(self, tries: int) -> str:
-        """Return the figures that matter to who waits: "$0.12, 40 kept, 3 retries"."""
-        parts = [] if math.isnan(self.cost) or not self.cost else [f"${self.cost:.2f}"]
+    def told(self, tries: int, seconds: float) -> str:
+        """Return the figures that matter to who waits: "310 texts/s, $0.12, 40 kept, 3 retries"."""
+        parts = [f"{self.rows / seconds:,.0f} texts/s"] if seconds > 0 else []
+        parts += [] if math.isnan(self.cost) or not self.cost else [f"${self.cost:.2f}"]
         parts += [f"{self.known + self.cached:,} kept"] if self.known + self.cached else []
         parts += [f"{tries - self.asked:,} retries"] if tries > self.asked else []
         return ", ".join(parts)

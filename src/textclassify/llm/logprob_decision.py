@@ -1,0 +1,84 @@
+"""`LogprobDecision`: whether a model gives usable log-probabilities, found out from its first telling reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textclassify.core.scales import Scale, Status
+from textclassify.llm.chat import ChatReply
+from textclassify.llm.reading.readings import ReplyReader, as_log_odds, as_log_probabilities
+from textclassify.llm.reading.token_logprobs import usable_logprobs
+
+NAMED_OUTRIGHT = 0.95
+"""What a label counts as that a reply names without a probability, where the others have one. It is a convention."""
+
+
+class LogprobDecision:
+    """One decision for all that is asked of a model, so that its scores are on one scale.
+
+    Args:
+        by_logprobs: reads log-probabilities.
+        by_name: reads the label that a reply names.
+        known: what is known from before, or from others who ask the same model; None = nothing.
+        remember: called when the first reply has decided, and when a later one shows that it was wrong.
+
+    """
+
+    def __init__(
+        self,
+        by_logprobs: ReplyReader,
+        by_name: ReplyReader,
+        known: Callable[[], bool | None],
+        remember: Callable[[bool], None],
+    ) -> None:
+        self._by_logprobs = by_logprobs
+        self._by_name = by_name
+        self._known = known
+        self._remember = remember
+        self._corrected = False
+        self.made = known()
+
+    def take_over(self) -> bool | None:
+        """Return the decision; where there is none, what others have found out meanwhile."""
+        if self.made is None:
+            self.made = self._known()
+        return self.made
+
+    def hear(self, reply: ChatReply) -> bool | None:
+        """Return the decision after one more reply; None while no reply has said anything.
+
+        A "no" that a later reply contradicts still holds for this run, and is not remembered for the next.
+        """
+        usable = self._usable(reply) if reply.status is Status.OK else None
+        if self.made is None and usable is not None:
+            self.made = usable
+            self._remember(usable)
+        elif self.made is False and usable and not self._corrected:
+            self._corrected = True
+            self._remember(True)  # noqa: FBT003 - what there is to remember
+        return self.made
+
+    def confirm(self) -> None:
+        """Decide for log-probabilities: there are rows that have them."""
+        self.made = True
+
+    def outright(self, reply: ChatReply) -> list[float] | None:
+        """Return the scores, on the scale of log-probabilities, of labels that a reply names without any.
+
+        None where it names none.
+        """
+        votes = self._by_name.read(reply)
+        if votes is None:
+            return None
+        if self._by_logprobs.scale is Scale.LOG_ODDS:
+            return as_log_odds([NAMED_OUTRIGHT if vote else 1.0 - NAMED_OUTRIGHT for vote in votes])
+        rest = (1.0 - NAMED_OUTRIGHT) / max(1, len(votes) - 1)
+        return as_log_probabilities([NAMED_OUTRIGHT if vote else rest for vote in votes])
+
+    def _usable(self, reply: ChatReply) -> bool | None:
+        """Return whether the log-probabilities of a reply can be used; None when its answer tells nothing at all."""
+        if not usable_logprobs(reply):
+            return False
+        if self._by_logprobs.read(reply) is not None:
+            return True
+        return None if self._by_name.read(reply) is None else False
