@@ -71,7 +71,7 @@ def test_bad_json_lines(name: str, run, folder: Path) -> None:
         (["train.csv", "--text-column", "texte"], ["unknown text column 'texte'", "did you mean 'text'"]),
         (["train.csv", "--label-column", "lable"], ["unknown label column 'lable'", "did you mean 'label'"]),
         (["train.csv", "--llm-provider", "opnai"], ["unknown provider 'opnai'", "did you mean 'openai'"]),
-        (["train.csv", "--llm-provider", "openai"], ["OPENAI_API_KEY", "provider='local'"]),
+        (["train.csv", "--llm-provider", "openai"], ["set OPENAI_API_KEY; without any key, --llm-provider local"]),
         (["train.csv", "--labels", "none.yaml"], ["no label file at 'none.yaml'"]),
         (["train.csv", "--config", "none.yaml"], ["no configuration file 'none.yaml'", "textclassify init"]),
         ([], ["no training data named"]),
@@ -83,6 +83,19 @@ def test_bad_words(words: list[str], wanted: list[str], run, monkeypatch) -> Non
     config = [] if "--config" in words else ["--config", "fast.yaml"]
 
     assert_one_clear_line(run("train", *words, *config, "-o", "out"), *wanted)
+
+
+@pytest.mark.parametrize("command", ["predict", "estimate"])
+def test_a_configuration_that_is_not_there_is_named_as_one(command: str, run) -> None:
+    """A name that ends in .yaml was never meant to be the folder of a model."""
+    assert_one_clear_line(run(command, "nope.yaml", "test.csv"), "no configuration file 'nope.yaml'")
+
+
+def test_broken_yaml_is_one_line_with_its_place(run, folder: Path) -> None:
+    """The parser's picture of the place would come out as seven errors."""
+    (folder / "fast.yaml").write_text("labels: [a, b\nllm_provider: openai\n")
+
+    assert_one_clear_line(run("predict", "fast.yaml", "test.csv"), "fast.yaml", "(line 2, column 13)")
 
 
 def test_an_unknown_configuration_key_names_the_nearest(run, folder: Path) -> None:
@@ -214,6 +227,16 @@ def test_the_unforeseen_is_one_line_with_a_hint(run, monkeypatch) -> None:
         ("or pass label_columns=[...]", "or pass --label-column NAME"),
         ("or pass multi_label=False to", "or pass --single-label to"),
         ("or pass multi_label=True", "or pass --multi-label"),
+        ("forbidden (offline=True or X=1): cache_only=True", "forbidden (--offline or X=1): --cache-only"),
+        (
+            "set OPENAI_API_KEY, or pass api_key; without any key, provider='local' runs",
+            "set OPENAI_API_KEY; without any key, --llm-provider local (llm_provider: local in a configuration) runs",
+        ),
+        ("set VLLM_BASE_URL, or pass base_url as an argument; or", "set VLLM_BASE_URL; or"),
+        (
+            "leave out the password; pass api_key instead",
+            "leave out the password; set the provider's variable for a key instead",
+        ),
         ("missing in row 3; mend it", "missing in row 3; mend it (rows count from 0, the header aside)"),
         (
             "0xff; pass encoding='utf-16', or save the file as UTF-8",

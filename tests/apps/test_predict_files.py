@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import fcntl
 import io
 import json
 import math
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from textclassify.apps import predicting
+from textclassify.apps.predicting import output_stream
 from textclassify.testing import FixedClassifier
 
 from .conftest import assert_one_clear_line, json_lines
@@ -225,6 +227,35 @@ def test_another_file_is_replaced_only_when_asked(run, folder: Path, model: Path
     assert run("predict", model, "test.csv", "--out", "out.csv", "--overwrite").exit_code == 0
     assert (folder / "out.csv").is_symlink()
     assert len((folder / "real.csv").read_text().splitlines()) == 25
+
+
+def test_what_a_killed_run_left_is_removed(run, folder: Path, model: Path) -> None:
+    """Half files must not pile up; only names of exactly that form, older, regular and held by no run, are ours."""
+    left, held = folder / ".out.csv-0123abcd", folder / ".out.csv-11112222"
+    others = [
+        folder / name for name in (".out.csv-0123abcde", ".out.csv-old", ".other.csv-0123abcd", ".out.csv-99999999")
+    ]
+    for path in (left, held, *others):
+        path.touch()
+        os.utime(path, (1.0, 1.0) if path != others[-1] else (4e9, 4e9))
+    (link := folder / ".out.csv-33334444").symlink_to("test.csv")
+
+    with held.open("ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert run("predict", model, "test.csv", "--out", "out.csv").exit_code == 0
+
+    assert not left.exists()
+    assert all(path.exists() for path in (held, link, *others))
+
+
+def test_a_run_holds_the_file_that_it_writes(folder: Path) -> None:
+    """So that another run to the same name leaves it alone."""
+    with output_stream(folder / "out.csv"):
+        (ours,) = folder.glob(".out.csv-*")
+        os.utime(ours, (1.0, 1.0))
+        with output_stream(folder / "out.csv") as other:
+            other.write(b"other")
+        assert ours.exists()
 
 
 def test_a_pipe_is_written_into(run, folder: Path, model: Path) -> None:

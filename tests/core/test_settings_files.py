@@ -64,6 +64,14 @@ def test_a_broken_file_is_a_value_error(tmp_path, name, content):
         read(tmp_path, content, name)
 
 
+def test_a_broken_line_is_told_in_one(tmp_path):
+    """Seven lines with a picture are no message; line and column find the place."""
+    with pytest.raises(ValueError, match=r"^[^\n]*expected[^\n]*\(line 2, column 2\)$"):
+        read(tmp_path, "a: [1, 2\nb: 3\n")
+    with pytest.raises(ValueError, match=r"^[^\n]*not allowed[^\n]*$"):
+        read(tmp_path, "a: \x01")
+
+
 def test_json_is_read_by_its_own_rules(tmp_path):
     """A character outside the basic plane is two escapes there, and tabs may indent."""
     assert read(tmp_path, '{\n\t"a": ' + json.dumps("\N{GRINNING FACE}") + "}", "a.json") == {"a": "\N{GRINNING FACE}"}

@@ -179,6 +179,17 @@ def test_saved_and_loaded_it_answers_bit_for_bit(simulate, tmp_path, combiner):
     assert loaded.selected_ == fusion.selected_
 
 
+def test_a_fusion_that_does_not_need_its_language_model_can_be_loaded(simulate, tmp_path):
+    """It answers with a combiner of fewer sources than it knows."""
+    simulation = simulate(300)
+    sources = {"x": simulation.source(1.5), "y": simulation.source(1.4), "llm": simulation.source(0.0)}
+    fusion = ScoreFusion(llm_sources=["llm"]).fit(sources, simulation.gold)
+    fusion.save(tmp_path / "fusion")
+
+    assert "llm" not in fusion.needs_
+    assert ScoreFusion.load(tmp_path / "fusion").predict_scores(sources).equals(fusion.predict_scores(sources))
+
+
 def test_a_rung_of_the_users_own_competes_but_cannot_be_saved(simulate, tmp_path):
     """Loading a folder runs no code from elsewhere."""
 

@@ -1,6 +1,7 @@
 """A run over many texts: each asked once, none lost, everything kept before it is handed on."""
 
 import asyncio
+import gc
 import sqlite3
 import threading
 import time
@@ -11,11 +12,12 @@ import pytest
 
 from textclassify import LLMClassifier, load
 from textclassify.core.scales import Method, Scale, Status
-from textclassify.errors import AuthenticationError, BudgetError, ConfigError, StorageError
+from textclassify.errors import AuthenticationError, BudgetError, ConfigError, DataError, StorageError
 from textclassify.llm import engine, llm_classifier
 from textclassify.llm.chat import ChatFailure, ChatReply, TokenLogprob
 from textclassify.llm.http.providers import resolve_endpoint
 from textclassify.llm.http.transport import HttpChat
+from textclassify.llm.money.limits import current
 from textclassify.llm.store.cache import ResponseCache
 from textclassify.llm.store.cache_file import CacheFile
 from textclassify.testing import ScriptedChat
@@ -510,3 +512,29 @@ def test_offline_holds_for_a_chat_that_was_given(over):
     endpoint = resolve_endpoint("openai", "https://192.0.2.1/v1", "sk-any")
     with pytest.raises(ConfigError, match="nothing may leave"):
         over(HttpChat(endpoint, "m"), offline=True).predict(["text"])
+
+
+def test_a_stream_leaves_no_trace_in_who_reads_it(over):
+    """What holds for its own requests must hold neither in the loop's body nor after it."""
+    seen = []
+
+    async def reading():
+        async for _ in over(Counting(), offline=True).astream(["a", "b", "c"]):
+            seen.append(current().offline)
+            break
+        seen.append(current().offline)
+
+    asyncio.run(reading())
+    gc.collect()
+    assert seen == [False, False]
+
+
+@pytest.mark.parametrize("texts", ["abc", 5])
+def test_a_stream_of_one_text_is_refused(over, texts):
+    """Its letters would be asked about one by one."""
+
+    async def read():
+        return [row async for row in over(Counting()).astream(texts)]
+
+    with pytest.raises(DataError, match="iterable of texts"):
+        asyncio.run(read())

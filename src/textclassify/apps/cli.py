@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -44,7 +45,7 @@ class _Commands(TyperGroup):
             lines, code = explained(error)
             for line in lines:
                 print(line, file=sys.stderr)
-            raise typer.Exit(code) from None
+            raise typer.Exit(128 + _ended_by[0] if _ended_by and code == INTERRUPTED else code) from None
 
 
 app = typer.Typer(
@@ -76,12 +77,28 @@ def main() -> None:
     try:
         app(prog_name="textclassify")
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        _leave(INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code in {INTERRUPTED, 128 + signal.SIGTERM}:
+            _leave(int(ended.code))
+        raise
+
+
+def _leave(code: int) -> None:
+    """End now; a thread that waits for standard input could hold up an orderly end for ever."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+_ended_by: list[int] = []
 
 
 def _end(number: int, _: object) -> None:
-    """Leave in good order, so that temporary files and locks are removed."""
-    sys.exit(128 + number)
+    """Leave as after Ctrl-C, in good order: answers on their way are waited for, files and locks are removed."""
+    _ended_by.append(number)
+    signal.raise_signal(signal.SIGINT)
 
 
 @app.callback()

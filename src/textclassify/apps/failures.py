@@ -22,6 +22,11 @@ _FLAGS = {
     r"; pass encoding='([\w-]+)', or save the file as UTF-8": r"; save the file as UTF-8, e.g. iconv -f \1 -t utf-8",
     r"another test_size\b": "another test_size in --config",
     r"(?<!['`])\bmax_cost\b": "--max-cost",
+    r"\boffline=True\b": "--offline",
+    r"\bcache_only=True\b": "--cache-only",
+    r"\bprovider='local'": "--llm-provider local (llm_provider: local in a configuration)",
+    r", or pass (api_key|base_url as an argument)\b": "",
+    r"; pass api_key instead": "; set the provider's variable for a key instead",
 }
 """What Python's arguments in a message are on the command line."""
 _ROW = re.compile(r"\brow \d")

@@ -25,11 +25,11 @@ def load_model(folder: Path) -> TextClassifier:
     """Return the classifier in a folder, or the language model that a configuration has label without training.
 
     Raises:
-        ConfigError: the configuration names no labels, or not one language model.
+        ConfigError: there is no such configuration, or it names no labels, or not one language model.
         StorageError: the folder holds no classifier; the message names the folder inside it that does.
 
     """
-    if folder.suffix.lower() in CONFIGURATIONS and folder.is_file():
+    if folder.suffix.lower() in CONFIGURATIONS and not folder.is_dir():
         from textclassify.runs.build import build_llm
         from textclassify.runs.config import Config
 

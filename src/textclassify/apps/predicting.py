@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
+import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
@@ -25,6 +28,9 @@ from textclassify.core.result import ClassificationResult
 from textclassify.core.scales import Status
 from textclassify.core.texts import did_you_mean, is_missing, listed
 from textclassify.errors import ConfigError, DataError, StorageError
+
+if sys.platform != "win32":
+    import fcntl
 
 PIECE = 1000
 """Rows that are held in memory and scored at a time."""
@@ -126,6 +132,7 @@ def output_stream(out: Path | None) -> Iterator[IO[bytes]]:
     if out is None:
         yield sys.stdout.buffer
         return
+    began = time.time()
     try:
         special = out.exists() and not out.is_file()
         target = out if special else out.resolve()
@@ -138,12 +145,38 @@ def output_stream(out: Path | None) -> Iterator[IO[bytes]]:
         ) from error
     try:
         with stream:
+            if not special:
+                _hold(stream)
             yield stream
         if not special:
             temporary.replace(target)
+            _remove_leftovers(target, before=began)
     finally:
         if not special:
             temporary.unlink(missing_ok=True)
+
+
+def _hold(stream: IO[bytes]) -> bool:
+    """Whether nobody else holds a file; ours until it is closed or the process ends. Where files have no locks: no."""
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # held, or on a file system without locks
+        return False
+    return True
+
+
+def _remove_leftovers(target: Path, *, before: float) -> None:
+    """Remove what runs that were killed before a time left beside their output; whatever a run holds stays."""
+    name = re.compile(rf"\.{re.escape(target.name)}-[0-9a-f]{{8}}")
+    with contextlib.suppress(OSError):
+        for path in [path for path in target.parent.iterdir() if name.fullmatch(path.name)]:
+            about = path.lstat()
+            if stat.S_ISREG(about.st_mode) and about.st_mtime < before:
+                with path.open("rb") as left:
+                    if _hold(left):
+                        path.unlink(missing_ok=True)
 
 
 def _text_column(classifier: TextClassifier, piece: Sequence[Row], given: str | None) -> str:

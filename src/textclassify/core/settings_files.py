@@ -63,9 +63,18 @@ def read_settings_file(path: Path) -> Any:
             return json.loads(content, object_pairs_hook=_unique) if content.strip() else None
         return yaml.load(content, _Loader)  # noqa: S506 - derived from the safe one
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(_in_one_line(error)) from error
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _in_one_line(error: yaml.YAMLError) -> str:
+    """Return what is wrong and where, its lines and columns counted from 1."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        return " ".join(str(error).split())
+    said = ", ".join(filter(None, (getattr(error, "context", None), getattr(error, "problem", None))))
+    return f"{said} (line {mark.line + 1}, column {mark.column + 1})"
 
 
 def expanded(path: str | Path) -> Path:

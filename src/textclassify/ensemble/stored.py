@@ -129,7 +129,8 @@ def write_ladder(path: Path, names: tuple[str, ...], ladder: Ladder) -> dict[str
             f"the deployed rung {kind} is not part of textclassify and cannot be saved; pickle the fusion"
         )
     write_arrays(path, ladder.combiner.state())
-    return {"names": list(names), "kind": kind, "report": asdict(ladder.report)}
+    sources = list(ladder.combiner.names)  # fewer than `names` where the fusion without a language model answers
+    return {"names": list(names), "sources": sources, "kind": kind, "report": asdict(ladder.report)}
 
 
 def read_ladder(path: Path, written: Mapping[str, Any], ladder: Ladder, rows: FusionRows) -> None:
@@ -142,7 +143,7 @@ def read_ladder(path: Path, written: Mapping[str, Any], ladder: Ladder, rows: Fu
     kind = written["kind"]
     make = _combiner(kind)
     arrays = {name: np.array(array) for name, array in read_arrays(path).items()}
-    ladder.combiner = make().load_state({name: rows.sources[name] for name in written["names"]}, arrays)
+    ladder.combiner = make().load_state({name: rows.sources[name] for name in written["sources"]}, arrays)
     ladder.report = _report(dict(written["report"]))
 
 

@@ -258,6 +258,9 @@ class Exchange:
         self.tally.asked += 1
         try:
             reply = await self.chat.complete(request)
+        except asyncio.CancelledError:
+            self.tally.lost += 1
+            raise
         except Exception:
             self.tally.failed += 1
             raise

@@ -20,10 +20,11 @@ from textclassify.core.scores import Scores
 from textclassify.core.storage import replies_folder
 from textclassify.core.texts import blank_rows, hash_texts
 from textclassify.core.types import TrainingData
-from textclassify.errors import ConfigError, StorageError
+from textclassify.errors import ConfigError, DataError, StorageError
 from textclassify.llm.chat import AbsentChat, Chat
 from textclassify.llm.chat_holding import HoldsChat, absent
 from textclassify.llm.event_loops import run_coroutine
+from textclassify.llm.http.addresses import check_may_leave
 from textclassify.llm.http.providers import find_provider
 from textclassify.llm.http.transport import HttpChat
 from textclassify.llm.in_process.likelihoods import Answers
@@ -172,6 +173,11 @@ class LLMClassifier(HoldsChat, TextClassifier):
         rng = np.random.default_rng(self.random_state)
         self.demonstrations_ = drawn_examples(data, self.examples_per_label, rng)
         self.pool_ = None
+        if self.nearest_examples and self.examples_per_label:
+            raise ConfigError(
+                f"nearest_examples {self.nearest_examples} and examples_per_label {self.examples_per_label} do not go "
+                "together; set one of them to 0"
+            )
         if self.nearest_examples:
             size = min(LARGEST_POOL, max(1, len(data) // 2))
             pool = stratified_sample(data.gold, size, data.clusters, random_state=self.random_state)
@@ -191,7 +197,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
     async def _ascore(self, texts: list[str]) -> Scores:
         if self._runs_here:
             return await super()._ascore(texts)
-        with limited(offline=self.offline), self._remote(sends=bool(texts)) as remote:
+        with self._remote(sends=bool(texts)) as remote:
             answers = await remote.score(texts)
             self._learn_method(remote)
         return self._scores(texts, answers)
@@ -200,15 +206,18 @@ class LLMClassifier(HoldsChat, TextClassifier):
         """Yield each text's answer as soon as it is there and kept, in the order of arrival; see `StreamedRow.row`.
 
         Args:
-            texts: any number of texts; read as they are needed, so that a generator of millions of them works.
+            texts: any number of texts, read by the block of 4,096 as they are needed, so that a generator of millions
+                of them works; nothing else happens while the next one is waited for.
 
         """
         schema = self._require_schema()
+        if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+            raise DataError(f"astream takes an iterable of texts, got {type(texts).__name__}; pass a list or generator")
         if self._runs_here:
             async for row in self._stream_here(texts):
                 yield row
             return
-        with limited(offline=self.offline), self._remote() as remote:
+        with self._remote() as remote:
             async for scored in remote.stream(texts):
                 self._learn_method(remote)
                 scores = Scores.build(
@@ -302,7 +311,9 @@ class LLMClassifier(HoldsChat, TextClassifier):
         chat = self._http_chat(sends=sends and not cache_only) if self.chat is None else self.chat
         is_free = isinstance(chat, HttpChat) and chat.endpoint.free
         price, budget = price_of(chat.name, chat.model, free=is_free), run_budget(self.max_cost)
-        if budget is not None and sends:
+        if isinstance(chat, HttpChat) and sends and not cache_only:
+            check_may_leave(chat.endpoint.base_url, offline=self.offline or current_limits().offline)
+        if budget is not None and sends and not cache_only:
             budget.require_price(price, chat.name, chat.model)
         with _closed_in_the_end(
             ResponseCache(replies_folder(self.cache_dir), read_only=cache_only or not sends)

@@ -1,6 +1,7 @@
 """The governor in front of a simulated server."""
 
 import asyncio
+import re
 import time
 from collections.abc import Coroutine
 from itertools import pairwise
@@ -115,6 +116,34 @@ def test_configured_tokens_are_kept_in_every_minute(tokens):
 
     assert most_within(server.starts, 60.0) * tokens <= 9000
     assert seconds <= 7.0 * 60.0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"tokens_per_minute": 1}, "tokens_per_minute=1 is less .* 300 tokens .* waits for 50 hours"),
+        ({"requests_per_minute": 0.25}, "requests_per_minute=0.25 is less .* waits for 4 minutes"),
+    ],
+)
+def test_a_limit_below_one_request_is_said_once(caplog, options, said):
+    """Whoever leaves out three zeros would wait for days without a word."""
+    memory = RateMemory()
+
+    async def run() -> None:
+        for _ in range(2):
+            clock = asyncio.get_running_loop().time
+            await ask_all(Server(), Governor(concurrency=2, memory=memory, now=clock, **options), 4, tokens=300)
+
+    simulated(run())
+
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert re.search(said, message)
+
+
+def test_a_limit_of_one_request_a_minute_needs_no_words(caplog):
+    """It does what it says."""
+    seconds_for(Server(), 3, concurrency=2, requests_per_minute=1)
+    assert not caplog.records
 
 
 def test_the_next_connection_starts_with_what_is_left():

@@ -108,10 +108,26 @@ def test_an_address_from_a_folder_gets_no_key_at_all(monkeypatch, url, options):
     with pytest.raises(AuthenticationError, match=r"no key is sent.*set VLLM_BASE_URL, or pass base_url") as caught:
         resolve_endpoint("vllm", FromFolder(url), **options)
     assert KEY not in str(caught.value)
-    assert sent(resolve_endpoint("vllm", FromFolder(url))) is None
     assert sent(resolve_endpoint("vllm", url, **options)) == f"Bearer {KEY}"
     monkeypatch.setenv("VLLM_BASE_URL", url)
     assert sent(resolve_endpoint("vllm", FromFolder(url), **options)) == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("provider", ["vllm", "ollama", "lmstudio", "llamacpp"])
+def test_an_address_from_a_folder_gets_no_texts_until_it_is_confirmed(monkeypatch, provider):
+    """A stranger's folder may not decide where private texts go; on this machine they stay."""
+    with pytest.raises(AuthenticationError, match=rf"no text.*set {PROVIDERS[provider].base_url_variable}, or pass"):
+        resolve_endpoint(provider, FromFolder(EVIL))
+    assert not resolve_endpoint(provider, FromFolder(EVIL), needs_key=False).sends
+    assert resolve_endpoint(provider, FromFolder(LOOPBACK)).base_url == LOOPBACK
+    monkeypatch.setenv(PROVIDERS[provider].base_url_variable, EVIL)
+    assert sent(resolve_endpoint(provider, FromFolder(EVIL))) is None
+
+
+def test_a_folders_address_on_this_machine_is_confirmed_where_a_key_is_usual():
+    """What listens there for OpenAI's protocol may well hand texts on, and no key says that its user wants it."""
+    with pytest.raises(AuthenticationError, match="read from a saved folder"):
+        resolve_endpoint("openai", FromFolder(LOOPBACK))
 
 
 @pytest.mark.parametrize("key", ["sk-secret", "AIzaSySecret", "hf_Secret", "se cret", "secret=1", ""])

@@ -172,7 +172,21 @@ def test_what_can_never_fit_is_refused_at_once():
     assert asyncio.run(budget.reserve_or_wait(0.6)) is False
     error = budget.exhausted(0.6)
     assert isinstance(error, BudgetError)
-    assert all(part in str(error) for part in ("$0.5000 of max_cost $1", "$0.6000", "larger max_cost"))
+    assert all(part in str(error) for part in ("$0.5000 of max_cost $1", "$0.6000", "the same or a larger max_cost"))
+
+
+def test_a_small_budget_is_told_with_digits_that_say_something():
+    """$0.0000 of $0.0001 tells nobody how far a cap is off; one request above all of it needs a larger cap."""
+    budget = Budget(0.0001)
+    budget.reserve(0.00004)
+    budget.reconcile(0.00004, 0.0000312)
+
+    said = str(budget.exhausted(0.00015))
+
+    assert "$0.000031 of max_cost $0.0001" in said
+    assert "up to $0.00015:" in said
+    assert "with a larger max_cost" in said
+    assert "each run may spend that much anew" in said
 
 
 def test_event_loops_in_several_threads_share_a_budget():

@@ -66,6 +66,7 @@ class Allowances:
     ) -> None:
         self._kept = kept
         self._told: dict[str, Allowance] = {}
+        self._requests_per_minute = requests_per_minute
         self._tokens_per_minute = tokens_per_minute
         self._keep("requests", requests_per_minute, now, step=1.0)
         self._keep("tokens", tokens_per_minute, now, step=0.0)
@@ -83,6 +84,18 @@ class Allowances:
         for allowance, counts_tokens in self._each:
             ready = max(ready, allowance.ready_at(tokens if counts_tokens else 1.0, now))
         return ready
+
+    def why_not(self, tokens: float, now: float) -> tuple[str, float]:
+        """The limit of the configuration that makes a request wait longest, as one reads it, and until when."""
+        waits = [
+            (f"{name}_per_minute={per_minute:g}", self._kept[name].ready_at(amount, now))
+            for name, per_minute, amount in (
+                ("requests", self._requests_per_minute, 1.0),
+                ("tokens", self._tokens_per_minute, tokens),
+            )
+            if per_minute is not None
+        ]
+        return max(waits, key=lambda wait: wait[1], default=("", now))
 
     def take(self, tokens: float, now: float) -> None:
         """A request of so many tokens starts."""

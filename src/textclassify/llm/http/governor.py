@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,10 +14,14 @@ from textclassify.llm.http.pacing import Pace, RateMemory
 from textclassify.llm.http.rate_headers import told_limits
 from textclassify.llm.http.share_alarm import ShareAlarm
 
+logger = logging.getLogger(__name__)
+
 _ROUNDED_UP_SECONDS = 1.0  # Retry-After has whole seconds: servers that mean milliseconds say this, too
 _LONG_WAIT_SECONDS = 1.0  # a refusal that asks for more is meant for all, unless accidents are expected
 _READ_HEADERS_SECONDS = 0.02  # how often headers are read that tell a limit
 _LOOK_FOR_HEADERS_SECONDS = 0.25  # how often they are looked for
+_SILENT_WAIT_SECONDS = 61.0  # a longer wait for a limit of the configuration is said, once
+_TWO_HOURS = 7200.0
 _SHRINK, _STEPS_TO_FULL = 0.5, 32  # of the window: once per window of failures; windows of answers to grow back
 
 
@@ -168,12 +173,27 @@ class Governor:
             now = self._now()
             due = max(self._pace.due, self._allowances.ready_at(tokens, now))
             if due > now:
+                if due > now + _SILENT_WAIT_SECONDS and not self.memory.told_of_waiting:
+                    self._tell_of_waiting(tokens, now)
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(due - now + self._pace.burst_seconds / 2.0, self._release)
                 return
             waiting.popleft()
             self._take(tokens, now)
             future.set_result(None)
+
+    def _tell_of_waiting(self, tokens: int, now: float) -> None:
+        """Say so where a limit of the configuration is below a single request."""
+        limit, ready = self._allowances.why_not(tokens, now)
+        if ready > now + _SILENT_WAIT_SECONDS:
+            self.memory.told_of_waiting = True
+            logger.warning(
+                "%s is less than one request of about %d tokens per minute: the next one waits for %s, and so may "
+                "others; raise the limit, or leave it out to go by what the server allows",
+                limit,
+                tokens,
+                _in_words(ready - now),
+            )
 
     def _grow_window(self) -> None:
         step = max(1.0, self.concurrency / _STEPS_TO_FULL)
@@ -188,3 +208,7 @@ class Governor:
             tokens_each = self._tokens / max(1, self._pace.started)
             in_flight = {"requests": float(self.in_flight), "tokens": self.in_flight * tokens_each}
             self._allowances.tell(told, in_flight, now)
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds / 60.0:.0f} minutes" if seconds < _TWO_HOURS else f"{seconds / 3600.0:.0f} hours"

@@ -58,6 +58,7 @@ class RateMemory:
         window: requests in flight that it copes with; None = as many as asked for.
         resume_at: time of the governor's clock before which the server does not want to be asked.
         allowances: what is left of the limits in the configuration.
+        told_of_waiting: whether it was said that a limit of the configuration makes a request wait for long.
 
     """
 
@@ -65,6 +66,7 @@ class RateMemory:
     window: float | None = None
     resume_at: float = -math.inf
     allowances: dict[str, Allowance] = field(default_factory=dict)
+    told_of_waiting: bool = False
 
 
 class _Moment(NamedTuple):

@@ -246,7 +246,8 @@ def resolve_endpoint(
 
     A key goes to its provider's own host, or to an address that the environment or the caller names. An address that
     was read from a configuration (`FromFile`) gets no key that belongs to a provider elsewhere: it needs an
-    `api_key_env` of its own. One that was read from a saved folder (`FromFolder`) gets no key at all.
+    `api_key_env` of its own. One that was read from a saved folder (`FromFolder`) gets nothing at all until the
+    environment or the caller names it, too, but for a server on this machine that wants no key.
 
     Args:
         provider: a name from the table.
@@ -259,7 +260,8 @@ def resolve_endpoint(
     Raises:
         ConfigError: the provider is unknown, or the address is malformed, not allowed, or would send a key in the
             clear.
-        AuthenticationError: the provider needs a key and there is none; the message names the variable.
+        AuthenticationError: the provider needs a key and there is none, or a folder's address was not confirmed; the
+            message names the variable.
 
     """
     row = find_provider(provider)
@@ -284,15 +286,16 @@ def _check_keys(row: Provider, url: str, key: Secret, api_key_env: str | None, *
 
     Raises:
         ConfigError: the variable belongs to a provider elsewhere.
-        AuthenticationError: the address gets no key, and one was given, named or needed.
+        AuthenticationError: the address gets no key, and one was given, named or needed; or it is a folder's, and
+            neither confirmed nor that of a server on this machine that wants no key.
 
     """
     needs_key = row.needs_key and not is_loopback(url)
     remedy = f"set {row.base_url_variable}, or pass base_url as an argument"
-    if from_folder and (key or api_key_env or needs_key):
+    if from_folder and (key or api_key_env or row.needs_key or not is_loopback(url)):
         raise AuthenticationError(
-            f"no key is sent to {url!r}, because this address was read from a saved folder: if it is right, give it "
-            f"yourself: {remedy}; {_OFFLINE}"
+            f"no text and no key is sent to {url!r}, because this address was read from a saved folder: if it is "
+            f"right, give it yourself: {remedy}; {_OFFLINE}"
         )
     if any(api_key_env in other.key_variables for other in _ROWS):
         raise ConfigError(

@@ -185,10 +185,11 @@ class Budget:
     def exhausted(self, amount: float) -> BudgetError:
         """The error that stops a run when so many US dollars could not be reserved."""
         tightest = min(self._accounts, key=lambda account: account.cap - account.spent)
+        least = "a" if amount * _UNITS > tightest.cap else "the same or a"
         return BudgetError(
-            f"${tightest.spent / _UNITS:.4f} of max_cost ${tightest.cap / _UNITS:g} are spent, and the next request "
-            f"could cost up to ${amount:.4f}: the run stops here. Every answer is kept; run it again with a larger "
-            "max_cost to go on"
+            f"{_dollars(tightest.spent / _UNITS)} of max_cost ${tightest.cap / _UNITS:g} are spent, and the next "
+            f"request could cost up to {_dollars(amount)}: the run stops here. Every answer is kept; run it again, "
+            f"with {least} larger max_cost, to go on: each run may spend that much anew"
         )
 
     @property
@@ -226,6 +227,12 @@ class Budget:
                 waiters.popleft()
             else:
                 return
+
+
+def _dollars(amount: float) -> str:
+    """Return an amount with the digits that tell it from zero."""
+    digits = 1 - math.floor(math.log10(amount)) if 0.0 < amount < 0.001 else 4
+    return f"${amount:.{digits}f}"
 
 
 def _fits(accounts: tuple[_Account, ...], units: int) -> bool:

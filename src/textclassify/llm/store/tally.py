@@ -21,6 +21,7 @@ class Tally:
     answers: int = 0
     cached: int = 0
     failed: int = 0
+    lost: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
