@@ -33,6 +33,7 @@ from textclassify.llm.money.estimates import Estimate
 from textclassify.llm.money.limits import Redaction, limited, run_budget
 from textclassify.llm.money.limits import current as current_limits
 from textclassify.llm.money.price_list import price_of
+from textclassify.llm.options import checked_options
 from textclassify.llm.prompting.demonstrations import Demonstration, NearestExamples, drawn_examples
 from textclassify.llm.prompting.templates import Template, load_template
 from textclassify.llm.question_making import Examples, RemoteSettings
@@ -170,6 +171,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
         return self.chat is None and self.provider == LOCAL
 
     def _fit(self, data: TrainingData) -> None:
+        checked_options(self)
         rng = np.random.default_rng(self.random_state)
         self.demonstrations_ = drawn_examples(data, self.examples_per_label, rng)
         self.pool_ = None
@@ -296,6 +298,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
         return self._require_schema(), self._name
 
     def _local(self) -> LocalModel:
+        checked_options(self)
         if self.api_key or self.base_url:
             raise ConfigError("provider='local' runs in this process; name a provider to use base_url or api_key")
         if self.method != "auto":
@@ -307,6 +310,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
     @contextmanager
     def _remote(self, *, sends: bool = True) -> Iterator[RemoteModel]:
         """Give the remote model with its cache open."""
+        checked_options(self)
         cache_only = self.cache_only or current_limits().cache_only
         chat = self._http_chat(sends=sends and not cache_only) if self.chat is None else self.chat
         is_free = isinstance(chat, HttpChat) and chat.endpoint.free

@@ -41,10 +41,15 @@ def simulated(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 @dataclass
 class Server:
-    """A bucket of requests that fills at `rate` per second and holds a second's worth; refuses at once when empty."""
+    """A bucket of requests that fills at `rate` per second and holds a second's worth; refuses at once when empty.
+
+    It refuses likewise what comes while it answers `most_at_once`.
+    """
 
     rate: float = float("inf")
     latency: float = 0.0
+    most_at_once: float = float("inf")
+    answering: int = 0
     accidents: float = 0.0  # share of requests that are let through and then refused for no reason
     failures: float = 0.0
     says_wait: Callable[[float], float | None] = lambda seconds: seconds
@@ -74,11 +79,13 @@ class Server:
         self.requests += 1
         self.starts.append(now)
         self.early += now < come_back
-        if not self.lets_through(now):
+        if self.answering >= self.most_at_once or not self.lets_through(now):
             self.refusals += 1
             await asyncio.sleep(1 * MS)
             return "refused", self.says_wait((1.0 - (self.level or 0.0)) / self.rate)
+        self.answering += 1
         await asyncio.sleep(self.latency)
+        self.answering -= 1
         self.busy_seconds += self.latency
         await asyncio.sleep(1 * MS)
         luck = self.dice.random()

@@ -47,6 +47,27 @@ def test_a_limit_is_found_at_little_cost(rate, latency, concurrency, wait):
     assert seconds <= ideal / 0.85
 
 
+@pytest.mark.parametrize(("most", "latency", "rows"), [(4, 0.02, 4000), (16, 0.5, 1000), (32, 0.02, 4000)])
+@pytest.mark.parametrize("wait", [None, 1.0])
+def test_a_limit_of_requests_at_once_is_no_rate(most, latency, rows, wait):
+    """Taken for a rate, it leaves more than half of the server idle, since a rate is measured over idle times, too."""
+    server = Server(latency=latency, most_at_once=most, says_wait=lambda _: wait)
+
+    seconds = seconds_for(server, rows, concurrency=64)
+
+    assert seconds <= 1.55 * rows / most * latency
+    assert server.refusals <= 0.05 * server.requests
+
+
+def test_a_low_rate_is_not_taken_for_a_limit_at_once_for_long():
+    """However few are in flight, requests beyond the rate are refused: then the window is not what helps."""
+    server = Server(20.0)
+    seconds = seconds_for(server, 500, concurrency=64)
+
+    assert server.refusals <= 0.1 * server.requests
+    assert seconds <= (500 - 20) / 20 / 0.85
+
+
 @pytest.mark.parametrize("latency", [0.0, 0.05])
 def test_refusals_by_accident_do_not_hide_the_limit(latency):
     """One in twenty fails and one in twenty is refused by accident: that costs what it must and hardly more."""

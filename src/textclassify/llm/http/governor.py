@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from textclassify.errors import ConfigError
 from textclassify.llm.http.allowances import Allowances
@@ -21,8 +22,25 @@ _LONG_WAIT_SECONDS = 1.0  # a refusal that asks for more is meant for all, unles
 _READ_HEADERS_SECONDS = 0.02  # how often headers are read that tell a limit
 _LOOK_FOR_HEADERS_SECONDS = 0.25  # how often they are looked for
 _SILENT_WAIT_SECONDS = 61.0  # a longer wait for a limit of the configuration is said, once
+_SLOW_STEP, _WINDOWS_TO_FASTER = 0.15, 5.0  # growth of a narrowed window after a refusal; e times more after so many
+_WINDOWS_TO_BLAME = 4.0  # finished between two alarms: those that come sooner are not for the crowd alone
+_NEARLY = 2.0  # requests; a window that lacks no more is full
 _TWO_HOURS = 7200.0
 _SHRINK, _STEPS_TO_FULL = 0.5, 32  # of the window: once per window of failures; windows of answers to grow back
+
+
+@dataclass(slots=True)
+class _Crowd:
+    """The requests in flight when too many were refused: how many of them were answered all the same.
+
+    Args:
+        until: requests finished when all of them are.
+        answered: of them, so far.
+
+    """
+
+    until: int
+    answered: int = 0
 
 
 class Governor:
@@ -32,6 +50,10 @@ class Governor:
     `failed`, in any order. A request that was refused waits for as long as its server asked before it is tried
     again: that is its caller's part, while the governor slows down everybody, see `Pace`. Failures that are
     no accident halve the number of requests in flight; answers let it grow back by one thirty-second per window.
+
+    Some servers limit how many requests they answer at once. When too many are refused for the first time, those in
+    flight are watched: as many as are answered are had in flight from then on, a few more as long as nothing is
+    refused, one fewer after a refusal while the window is full. Where that does not help, the rate is what counts.
 
     Args:
         concurrency: most requests in flight.
@@ -75,6 +97,9 @@ class Governor:
         self._window = float(min(concurrency, self.memory.window or concurrency))
         self._refusals, self._failures = ShareAlarm(), ShareAlarm()
         self._uncut_from = 0  # requests finished by when failures count again
+        self._blamed_from = 0  # requests finished by when the window is blamed for an alarm again, and not the pace
+        self._crowd: _Crowd | None = None
+        self._step = _SLOW_STEP  # of a window that a crowd has narrowed
         self._tokens = 0
         self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -119,6 +144,8 @@ class Governor:
         """A try is over, whatever came of it: another may start."""
         self.in_flight -= 1
         self._pace.finished += 1
+        if self._crowd is not None and self._pace.finished >= self._crowd.until:
+            self._narrow(self._crowd.answered)
         if self._waiting and self._timer is None:
             self._release()
 
@@ -126,6 +153,8 @@ class Governor:
         """A good answer came; its headers may tell limits."""
         self._refusals.good()
         self._failures.good()
+        if self._crowd is not None:
+            self._crowd.answered += 1
         if self._window < self.concurrency:
             self._grow_window()
         if headers is not None:
@@ -142,7 +171,13 @@ class Governor:
         accidental = self._refusals.expects_accidents
         if wait >= _LONG_WAIT_SECONDS and not accidental:
             self._pace.pause(wait, now)
-        self._pace.refuse(now, wait, by_limit=self._refusals.bad(), by_accident=accidental)
+        by_limit = self._refusals.bad()
+        if self.memory.crowded:
+            if not accidental and self._is_full and self._is_by_crowd(by_limit=by_limit):
+                return
+        elif by_limit and not accidental and self._crowd is None and not self.memory.never_crowded:
+            self._crowd = _Crowd(until=self._pace.finished + self.in_flight)
+        self._pace.refuse(now, wait, by_limit=by_limit, by_accident=accidental)
 
     def failed(self) -> None:
         """The server failed (5xx), was silent for too long, or the connection broke."""
@@ -151,6 +186,38 @@ class Governor:
             self._window = max(1.0, min(self._window, self.in_flight + 1.0) * _SHRINK)
             self.memory.window = self._window
             self._uncut_from = self._pace.finished + self.in_flight
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the window is what holds requests back."""
+        return self.in_flight + _NEARLY >= self._window
+
+    def _narrow(self, answers: int) -> None:
+        """Have no more in flight than a server was seen to answer at a time while it refused others."""
+        self._crowd = None
+        if 0 < answers < self._window:
+            self.memory.crowded = True
+            self.memory.window = self._window = float(answers)
+            self._step = max(1.0, self._window / 4.0)
+            self._pace.measure_anew()
+
+    def _is_by_crowd(self, *, by_limit: bool) -> bool:
+        """Whether a refusal with a full window is taken for one too many at once; the window gets narrower then."""
+        finished = self._pace.finished
+        if finished >= self._uncut_from:
+            self.memory.window = self._window = max(1.0, self._window - 1.0)
+            self._step = _SLOW_STEP
+            self._uncut_from = finished + self.in_flight
+        if by_limit and self._window < _NEARLY:  # hardly anything is in flight: it is the rate after all
+            self.memory.crowded, self.memory.never_crowded, self.memory.window = False, True, None
+            self._window = float(self.concurrency)
+            return False
+        if not by_limit:
+            return True
+        is_news = finished >= self._blamed_from
+        if is_news:
+            self._blamed_from = finished + int(_WINDOWS_TO_BLAME * self._window)
+        return is_news
 
     def _take(self, tokens: int, now: float) -> None:
         self.in_flight += 1
@@ -196,7 +263,13 @@ class Governor:
             )
 
     def _grow_window(self) -> None:
-        step = max(1.0, self.concurrency / _STEPS_TO_FULL)
+        if self.memory.crowded:
+            if not self._is_full:
+                return  # others hold requests back: that it is wide enough says nothing
+            self._step *= 1.0 + 1.0 / (_WINDOWS_TO_FASTER * self._window)
+            step = self._step
+        else:
+            step = max(1.0, self.concurrency / _STEPS_TO_FULL)
         self._window = min(float(self.concurrency), self._window + step / self._window)
         self.memory.window = self._window if self._window < self.concurrency else None
 

@@ -58,6 +58,8 @@ class RateMemory:
         window: requests in flight that it copes with; None = as many as asked for.
         resume_at: time of the governor's clock before which the server does not want to be asked.
         allowances: what is left of the limits in the configuration.
+        crowded: whether it was seen to refuse what is too many at once.
+        never_crowded: whether that turned out to be wrong.
         told_of_waiting: whether it was said that a limit of the configuration makes a request wait for long.
 
     """
@@ -67,6 +69,8 @@ class RateMemory:
     resume_at: float = -math.inf
     allowances: dict[str, Allowance] = field(default_factory=dict)
     told_of_waiting: bool = False
+    crowded: bool = False
+    never_crowded: bool = False
 
 
 class _Moment(NamedTuple):
@@ -120,6 +124,12 @@ class Pace:
         jitter = random.uniform(0.0, min(_JITTER * seconds, _LONGEST_JITTER_SECONDS))  # noqa: S311 - no cryptography
         self._memory.resume_at = max(self._memory.resume_at, now + seconds + jitter)
         self._stop(self._memory.resume_at)
+
+    def measure_anew(self) -> None:
+        """What was measured so far was no rate."""
+        if self._memory.rate is not None:
+            self._forget()
+            self._held_until = _Moment(-math.inf, 0, 0)
 
     def refuse(self, now: float, wait_seconds: float, *, by_limit: bool, by_accident: bool) -> None:
         """A request was refused.
