@@ -8,10 +8,11 @@ import itertools
 import logging
 import struct
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,7 +39,6 @@ _PATIENCE_SECONDS = 60.0
 """So long another run may hold the claims that we wait for without a single answer coming."""
 _OF_THE_TEXT = (Status.TOO_LONG, Status.FILTERED)
 """Failures that every further sample of a text would meet."""
-_END: Final = object()
 _MAY_BE_REPAIRED = (Status.OK, Status.INVALID)
 
 
@@ -103,6 +103,9 @@ class RowRun:
         self._settled: list[Settled] = []
         self._deferred: list[Place] = []
         self._packs_open = 0
+        self._ready: deque[_Job | None] = deque()
+        self._refill_is_due = False
+        self._trouble: Exception | None = None
         self._look_again_at = 0.0
         self._waiting_since: float | None = None
         self._stopped = False
@@ -146,13 +149,44 @@ class RowRun:
         while not self._stopped:
             while self.gate is not None and not self.gate.is_set():
                 await self.gate.wait()
-            job = next(jobs, _END)
-            if job is _END:
-                return
-            if isinstance(job, _Job):
+            if not self._ready:
+                self._make_ready(jobs)
+                if not self._ready:
+                    return
+            job = self._ready.popleft()
+            if len(self._ready) < PIECE // 2 and not self._refill_is_due:
+                self._refill_is_due = True
+                asyncio.get_running_loop().call_soon(self._refill, jobs)
+            if job is not None:
                 await self._answer(job)
             else:
                 await asyncio.sleep(max(0.0, self._look_again_at - time.monotonic()))
+
+    def _refill(self, jobs: Iterator[_Job | None]) -> None:
+        """Make jobs ready while nobody waits for them: after what is sent in this turn of the event loop."""
+        self._refill_is_due = False
+        if self._stopped or self._trouble is not None or (self.gate is not None and not self.gate.is_set()):
+            return
+        try:
+            self._make_ready(jobs)
+        except Exception as error:  # noqa: BLE001 - it is raised in the worker that would have met it
+            self._trouble = error
+
+    def _make_ready(self, jobs: Iterator[_Job | None]) -> None:
+        """Take a piece of jobs, or what there is before others have to be let work; none when all is done."""
+        if self._trouble is not None:
+            raise self._trouble
+        for job in itertools.islice(jobs, PIECE):
+            self._ready.append(job)
+            if job is None:
+                return
+        if self._ready or not (self._deferred or self._packs_open):
+            return
+        if time.monotonic() >= self._look_again_at:
+            self._look_again_at = time.monotonic() + _DEFERRED_SECONDS
+            self._ready += self._prepared_again()
+        if not self._ready:
+            self._ready.append(None)
 
     def _stop(self) -> None:
         """Have nothing more sent; what is on its way is waited for."""
@@ -167,12 +201,6 @@ class RowRun:
             for start in range(0, len(missing), PIECE):
                 yield from self._prepared(missing[start : start + PIECE])
             yield None
-        while self._deferred or self._packs_open:
-            if time.monotonic() < self._look_again_at:
-                yield None
-                continue
-            self._look_again_at = time.monotonic() + _DEFERRED_SECONDS
-            yield from self._prepared_again()
 
     def _prepared_again(self) -> Iterator[_Job]:
         """Yield those jobs whose requests nobody else is asking any more; at the end of our patience, all."""

@@ -39,9 +39,9 @@ class NotKeptError(Exception):
 class Exchange:
     """One open chat with its cache and its budget.
 
-    What a crash can lose is bounded: answers that are not yet committed and requests in flight are together never more
-    than `concurrency` (and what comes within two milliseconds), because a request waits for the commit that keeps this
-    true.
+    What a crash can lose is bounded: once answers that are not yet committed and requests in flight are together as
+    many as `concurrency`, each turn of the event loop ends with a commit (but no two within two milliseconds). A slot
+    is free as soon as its answer is there.
 
     Args:
         chat: the open model.
@@ -86,7 +86,7 @@ class Exchange:
         self._in_flight = 0
         self._entry = LedgerEntry(cache, chat.name, chat.model)
         self._timer: asyncio.TimerHandle | None = None
-        self._turn: asyncio.Future[None] | None = None
+        self._commits_now = False
         self._keeps = True
         self._rested_at = 0.0
         self._stopped = False
@@ -253,7 +253,7 @@ class Exchange:
         if self._paced is not None and not self._paced.try_admit(request):
             await self._interruptible(partial(self._paced.admit, request))
         if self.cache.waiting + self._in_flight >= self.concurrency and monotonic() >= self._rested_at:
-            await self._next_commit()
+            self._commit_in_this_turn()
         self._in_flight += 1
         self.tally.asked += 1
         try:
@@ -319,16 +319,14 @@ class Exchange:
 
     def commit_soon(self) -> None:
         """Have what was received committed within milliseconds."""
-        if self._timer is None and self._turn is None:
+        if self._timer is None and not self._commits_now:
             self._timer = asyncio.get_running_loop().call_later(_COMMIT_SECONDS, self.commit)
 
-    def _next_commit(self) -> Awaitable[None]:
-        """Return what is done after one commit for all that waits in this turn of the event loop."""
-        if self._turn is None:
-            loop = asyncio.get_running_loop()
-            self._turn = loop.create_future()
-            loop.call_soon(self.commit)
-        return self._turn
+    def _commit_in_this_turn(self) -> None:
+        """Have what was received committed after what is sent in this turn of the event loop."""
+        if not self._commits_now:
+            self._commits_now = True
+            asyncio.get_running_loop().call_soon(self.commit)
 
     def commit(self) -> None:
         """Commit what was received; when that fails, go on without: what is in memory still reaches the caller."""
@@ -343,9 +341,7 @@ class Exchange:
             except Exception as error:  # noqa: BLE001 - whatever it is, answers that were paid for must not be lost
                 self._keep_no_more(error)
         self._rested_at = monotonic() + _REST_SECONDS
-        turn, self._turn = self._turn, None
-        if turn is not None and not turn.done():
-            turn.set_result(None)
+        self._commits_now = False
         self.on_commit()
 
     def told(self, seconds: float) -> str:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import genai_prices
+import genai_prices.data  # a part of each price: read with this module, not in the middle of the first run
 from genai_prices.types import ConditionalPrice, ModelPrice, TieredPrices, TimeOfDateConstraint
 
 from textclassify.llm.money.prices import FREE, Price, checked_prices, matching_price, read_price_file
