@@ -252,8 +252,8 @@ class Exchange:
         """Ask when it is this request's turn, and when what a crash could lose is little enough."""
         if self._paced is not None and not self._paced.try_admit(request):
             await self._interruptible(partial(self._paced.admit, request))
-        if self.cache.waiting + self._in_flight >= self.concurrency and monotonic() >= self._rested_at:
-            self._commit_in_this_turn()
+        if self.cache.waiting + self._in_flight >= self.concurrency and not self._commits_now:
+            self._commit_now()
         self._in_flight += 1
         self.tally.asked += 1
         try:
@@ -322,11 +322,15 @@ class Exchange:
         if self._timer is None and not self._commits_now:
             self._timer = asyncio.get_running_loop().call_later(_COMMIT_SECONDS, self.commit)
 
-    def _commit_in_this_turn(self) -> None:
-        """Have what was received committed after what is sent in this turn of the event loop."""
-        if not self._commits_now:
-            self._commits_now = True
-            asyncio.get_running_loop().call_soon(self.commit)
+    def _commit_now(self) -> None:
+        """Have what was received committed after what is sent in this turn of the event loop, or after a short rest."""
+        self._commits_now = True
+        rest = self._rested_at - monotonic()
+        loop = asyncio.get_running_loop()
+        if rest > 0:
+            loop.call_later(rest, self.commit)
+        else:
+            loop.call_soon(self.commit)
 
     def commit(self) -> None:
         """Commit what was received; when that fails, go on without: what is in memory still reaches the caller."""
