@@ -9,6 +9,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from textclassify import LLMClassifier, load
 from textclassify.core.scales import Method, Scale, Status
@@ -539,3 +540,40 @@ def test_a_stream_of_one_text_is_refused(over, texts):
 
     with pytest.raises(DataError, match="iterable of texts"):
         asyncio.run(read())
+
+
+def test_a_stream_learns_what_auto_came_to(over):
+    """Scores of the next call must be on the scale of the first."""
+    classifier = over(Counting())
+
+    async def read():
+        return [row async for row in classifier.astream([f"t{i}" for i in range(10)])]
+
+    asyncio.run(read())
+    assert classifier.method_ == "hard"
+    assert classifier.predict_scores(["new"]).scale is Scale.VOTE_SHARE
+
+
+@pytest.mark.parametrize("copied", [clone, lambda one: one])
+def test_neither_saving_again_nor_cloning_forgets_a_redaction(over, tmp_path, copied):
+    """Each would send out, one step later, what must not leave."""
+    over(Counting(), redact=str.upper).save(tmp_path / "first")
+    loaded = copied(load(tmp_path / "first")).set_params(labels=LABELS)
+    loaded.save(tmp_path / "second")
+    for one in (loaded, load(tmp_path / "second")):
+        with pytest.raises(ConfigError, match=r"set_params\(redact=...\)"):
+            one.predict(["one"])
+
+
+def test_nothing_is_committed_after_a_run_is_over(over, monkeypatch):
+    """A late commit would open the cache's file again, for as long as the event loop lives."""
+    opened = []
+    monkeypatch.setattr(ResponseCache, "flush", lambda self, **_: opened.append(self.path))
+
+    async def program():
+        await over(Counting(), concurrency=2).apredict_scores([f"t{i}" for i in range(20)])
+        opened.clear()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(program())
+    assert opened == []

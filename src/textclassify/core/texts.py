@@ -95,7 +95,12 @@ def hash_texts(texts: Sequence[str]) -> NDArray[np.uint64]:
 
 def hash_wordings(texts: Sequence[str]) -> NDArray[np.uint64]:
     """Return one 64-bit hash per text that is equal for texts which differ in case or white space only; shape (n,)."""
-    return hash_texts([" ".join(text.split()).casefold() for text in texts])
+    return hash_texts([wording(text) for text in texts])
+
+
+def wording(text: str) -> str:
+    """Return a text as it compares with others: without case, and with single spaces."""
+    return " ".join(text.split()).casefold()
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:

@@ -13,6 +13,9 @@ from textclassify.llm.http.retries import RetryPolicy
 from textclassify.llm.http.transport import HttpChat
 from textclassify.llm.money.limits import current as current_limits
 
+_GIVEN_BY_A_FOLDER = ("template_", "_was_redacted")
+"""What a saved folder holds in the place of a parameter: a clone without it would show texts that must not be shown."""
+
 
 class HoldsChat:
     """A classifier's chat: one that was given, or one that is made from a provider's name, an address and a key.
@@ -101,6 +104,9 @@ class HoldsChat:
         without.chat = None
         cloned: Self = super(HoldsChat, without).__sklearn_clone__()  # type: ignore[misc] # scikit-learn's
         cloned.chat = self.chat
+        for name in _GIVEN_BY_A_FOLDER:
+            if name in self.__dict__:
+                setattr(cloned, name, self.__dict__[name])
         return cloned
 
     def _with_state(self, state: dict[str, Any]) -> Self:

@@ -19,7 +19,7 @@ import numpy as np
 from textclassify.core.scales import Method, Status
 from textclassify.core.texts import is_blank, plain_string
 from textclassify.llm.chat import ChatFailure, ChatReply, ChatRequest
-from textclassify.llm.exchange import Exchange, NotKeptError
+from textclassify.llm.exchange import LOOK_AGAIN_SECONDS, PATIENCE_SECONDS, Exchange, NotKeptError
 from textclassify.llm.questions import Question
 from textclassify.llm.rows import Place, ScoredRows, Settled, as_columns
 from textclassify.llm.store.cache import ResponseCache, StoredRow
@@ -34,9 +34,6 @@ PIECE = 64
 """Rows claimed, and looked up among the raw replies, at a time; a crash counts them all as possibly lost."""
 DRAIN_SECONDS = 5.0
 """So long a run that is stopped waits for replies that are on their way and paid."""
-_DEFERRED_SECONDS = 0.05
-_PATIENCE_SECONDS = 60.0
-"""So long another run may hold the claims that we wait for without a single answer coming."""
 _OF_THE_TEXT = (Status.TOO_LONG, Status.FILTERED)
 """Failures that every further sample of a text would meet."""
 _MAY_BE_REPAIRED = (Status.OK, Status.INVALID)
@@ -183,7 +180,7 @@ class RowRun:
         if self._ready or not (self._deferred or self._packs_open):
             return
         if time.monotonic() >= self._look_again_at:
-            self._look_again_at = time.monotonic() + _DEFERRED_SECONDS
+            self._look_again_at = time.monotonic() + LOOK_AGAIN_SECONDS
             self._ready += self._prepared_again()
         if not self._ready:
             self._ready.append(None)
@@ -209,9 +206,9 @@ class RowRun:
         if waiting and self._waiting_since is None:
             self._waiting_since = now
         waited = 0.0 if self._waiting_since is None else now - self._waiting_since
-        if waited > _PATIENCE_SECONDS:
+        if waited > PATIENCE_SECONDS:
             logger.warning("%d texts have been claimed by another run for too long; they are asked here", len(waiting))
-        yield from self._prepared(waiting, patient=waited <= _PATIENCE_SECONDS)
+        yield from self._prepared(waiting, patient=waited <= PATIENCE_SECONDS)
         if len(self._deferred) < len(waiting):
             self._waiting_since = None
 

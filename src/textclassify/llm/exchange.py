@@ -28,7 +28,10 @@ _COMMIT_SECONDS = 0.02
 
 _REST_SECONDS = 0.002
 """Between two commits: a server that answers thousands of times a second would otherwise have each answer committed."""
-_LOOK_AGAIN_SECONDS = 0.05
+LOOK_AGAIN_SECONDS = 0.05
+"""Between two looks at what another run has claimed."""
+PATIENCE_SECONDS = 60.0
+"""So long another run may hold a claim that we wait for without an answer coming."""
 _NO_TOKENS = Usage()
 
 
@@ -85,7 +88,7 @@ class Exchange:
         self._flying: dict[bytes, asyncio.Future[ChatReply] | None] = {}
         self._in_flight = 0
         self._entry = LedgerEntry(cache, chat.name, chat.model)
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None  # of the next commit
         self._commits_now = False
         self._keeps = True
         self._rested_at = 0.0
@@ -184,11 +187,13 @@ class Exchange:
             return None
 
     async def _prepared(self, key: bytes) -> dict[bytes, bytes]:
+        """Return the kept reply, if there is one; while another run is asking for it, wait, but not for ever."""
+        until = monotonic() + PATIENCE_SECONDS
         while True:
             kept, others = self.prepare([key])
-            if not others:
+            if not others or monotonic() > until:
                 return kept
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)  # another process has asked; its answer will be kept
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def _joined(self, key: bytes) -> ChatReply:
         """Return the reply to a request that is on its way already."""
@@ -249,7 +254,7 @@ class Exchange:
         return reply, paid
 
     async def _sent(self, request: ChatRequest) -> tuple[ChatReply, float]:
-        """Ask when it is this request's turn, and when what a crash could lose is little enough."""
+        """Ask when it is this request's turn; what a crash could lose is kept little."""
         if self._paced is not None and not self._paced.try_admit(request):
             await self._interruptible(partial(self._paced.admit, request))
         if self.cache.waiting + self._in_flight >= self.concurrency and not self._commits_now:
@@ -319,18 +324,17 @@ class Exchange:
 
     def commit_soon(self) -> None:
         """Have what was received committed within milliseconds."""
-        if self._timer is None and not self._commits_now:
+        if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_COMMIT_SECONDS, self.commit)
 
     def _commit_now(self) -> None:
         """Have what was received committed after what is sent in this turn of the event loop, or after a short rest."""
         self._commits_now = True
+        if self._timer is not None:
+            self._timer.cancel()
         rest = self._rested_at - monotonic()
         loop = asyncio.get_running_loop()
-        if rest > 0:
-            loop.call_later(rest, self.commit)
-        else:
-            loop.call_soon(self.commit)
+        self._timer = loop.call_later(rest, self.commit) if rest > 0 else loop.call_soon(self.commit)
 
     def commit(self) -> None:
         """Commit what was received; when that fails, go on without: what is in memory still reaches the caller."""

@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,6 +39,7 @@ from textclassify.llm.prompting.demonstrations import Demonstration, NearestExam
 from textclassify.llm.prompting.templates import Template, load_template
 from textclassify.llm.question_making import Examples, RemoteSettings
 from textclassify.llm.remote import RemoteModel
+from textclassify.llm.rows import ScoredRows
 from textclassify.llm.store.cache import ResponseCache
 from textclassify.llm.streams import StreamedRow, streamed
 from textclassify.statistics.folds import stratified_sample
@@ -212,7 +214,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
                 of them works; nothing else happens while the next one is waited for.
 
         """
-        schema = self._require_schema()
+        self._require_schema()
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
             raise DataError(f"astream takes an iterable of texts, got {type(texts).__name__}; pass a list or generator")
         if self._runs_here:
@@ -222,17 +224,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
         with self._remote() as remote:
             async for scored in remote.stream(texts):
                 self._learn_method(remote)
-                scores = Scores.build(
-                    scored.values,
-                    schema.names,
-                    scored.scale,
-                    source=self._name,
-                    multi_label=schema.multi_label,
-                    method=scored.method,
-                    status=scored.status,
-                    cost=scored.cost,
-                )
-                for row in streamed(scores, scored.rows):
+                for row in streamed(self._built(scored), scored.rows):
                     yield row
 
     async def _stream_here(self, texts: Iterable[str]) -> AsyncIterator[StreamedRow]:
@@ -266,19 +258,21 @@ class LLMClassifier(HoldsChat, TextClassifier):
             return remote.preview(text)
 
     def _scores(self, texts: list[str], answers: Answers) -> Scores:
-        schema = self._require_schema()
         self.truncated_share_ = float(answers.truncated.mean()) if texts else 0.0
         seen = np.isin(hash_texts(texts), self.seen_row_ids)
+        return replace(self._built(answers), fold=np.where(seen, IN_SAMPLE, NEVER_TRAINED).astype(np.int16))
+
+    def _built(self, scored: Answers | ScoredRows) -> Scores:
+        schema = self._require_schema()
         return Scores.build(
-            answers.values,
+            scored.values,
             schema.names,
-            answers.scale,
+            scored.scale,
             source=self._name,
             multi_label=schema.multi_label,
-            method=answers.method,
-            status=answers.status,
-            fold=np.where(seen, IN_SAMPLE, NEVER_TRAINED),
-            cost=answers.cost,
+            method=scored.method,
+            status=scored.status,
+            cost=scored.cost,
         )
 
     def _decide(self, scores: Scores) -> ClassificationResult:
@@ -334,7 +328,7 @@ class LLMClassifier(HoldsChat, TextClassifier):
             )
 
     def _settings(self, *, cache_only: bool) -> RemoteSettings:
-        learned = getattr(self, "method_", None) if getattr(self, "_method_of", None) == self._asked() else None
+        learned = self._learned_method()
         return RemoteSettings(
             method=self.method,
             gives_logprobs=None if learned is None else learned == "logprobs",
@@ -342,6 +336,10 @@ class LLMClassifier(HoldsChat, TextClassifier):
             redact=self._redaction(),
             **{name: getattr(self, name) for name in _REMOTE_OPTIONS},
         )
+
+    def _learned_method(self) -> str | None:
+        """Return what "auto" came to, unless it was another model's."""
+        return getattr(self, "method_", None) if getattr(self, "_method_of", None) == self._asked() else None
 
     def _own_template(self) -> Template | None:
         """Return the prompt in the user's own words: the file's, or what it was when the classifier was saved."""
@@ -362,7 +360,8 @@ class LLMClassifier(HoldsChat, TextClassifier):
         """Remember what "auto" came to, so that what was learned from such scores gets such scores."""
         decision = remote.question.decision
         if self.method == "auto" and (decision is None or decision.made is not None):
-            self.method_, self._method_of = remote.question.method.name.lower(), self._asked()
+            gives_logprobs = decision is not None and decision.made
+            self.method_, self._method_of = "logprobs" if gives_logprobs else "hard", self._asked()
 
     @property
     def seen_row_ids(self) -> NDArray[np.uint64]:
@@ -417,8 +416,8 @@ class LLMClassifier(HoldsChat, TextClassifier):
             "demonstrations": examples,
             "pool": pool is not None,
             "prior": None if prior is None else prior.tolist(),
-            "method": getattr(self, "method_", None),
-            "redacted": self.redact is not None,
+            "method": self._learned_method(),
+            "redacted": self.redact is not None or getattr(self, "_was_redacted", False),
             "template": None if template is None else template.content,
             "chat": None if chat is None else {"name": chat.name, "model": chat.model},
         }

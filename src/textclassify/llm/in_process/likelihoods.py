@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from textclassify.core.labels import LabelSchema
 from textclassify.core.progress import report
 from textclassify.core.scales import Method, Scale, Status
+from textclassify.core.texts import wording
 from textclassify.llm.prompting.demonstrations import Demonstration
 from textclassify.llm.prompting.prompts import Prompt, shown, statement_prompt, yes_no_prompt
 from textclassify.llm.store.cache import ResponseCache
@@ -182,9 +183,9 @@ def _by_shown(
     texts: Sequence[str], demonstrations: Sequence[Demonstration]
 ) -> Iterator[tuple[list[Demonstration], list[str]]]:
     """Yield distinct texts with the examples that they may be shown beside: all of them but themselves."""
-    examples = {example.text.strip() for example in demonstrations}
+    examples = {wording(example.text) for example in demonstrations}
     distinct = list(dict.fromkeys(texts))
-    yield list(demonstrations), [text for text in distinct if text.strip() not in examples]
+    yield list(demonstrations), [text for text in distinct if wording(text) not in examples]
     for text in distinct:
-        if text.strip() in examples:
-            yield [example for example in demonstrations if example.text.strip() != text.strip()], [text]
+        if wording(text) in examples:
+            yield [example for example in demonstrations if wording(example.text) != wording(text)], [text]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
+from textclassify.core.texts import wording
 from textclassify.llm.prompting.demonstrations import Demonstration, NearestExamples
 from textclassify.llm.prompting.prompts import Prompt
 from textclassify.llm.prompting.texts_as_data import redacted
@@ -25,7 +26,7 @@ class SharedPrompts:
         self, make: Callable[[Sequence[Demonstration]], Prompt], demonstrations: Sequence[Demonstration]
     ) -> None:
         self._demonstrations = demonstrations
-        self._shown = {_wording(example.text) for example in demonstrations}
+        self._shown = {wording(example.text) for example in demonstrations}
         self.plain = make(demonstrations)
 
     def of(self, texts: Sequence[str]) -> list[Prompt]:
@@ -36,13 +37,11 @@ class SharedPrompts:
 
     def is_example(self, text: str) -> bool:
         """Return whether a text is one of the examples, in whatever case or white space."""
-        return bool(self._shown) and _wording(text) in self._shown
+        return bool(self._shown) and wording(text) in self._shown
 
     def _beside_others(self, text: str) -> Prompt:
-        wording = _wording(text)
-        return self.plain.with_examples(
-            [example for example in self._demonstrations if _wording(example.text) != wording]
-        )
+        others = [example for example in self._demonstrations if wording(example.text) != wording(text)]
+        return self.plain.with_examples(others)
 
 
 class NearestPrompts:
@@ -81,8 +80,4 @@ class NearestPrompts:
         if self._redact is None:
             return examples
         shown = [Demonstration(redacted(self._redact, example.text), example.label) for example in examples]
-        return [example for example in shown if _wording(example.text) != _wording(text)]
-
-
-def _wording(text: str) -> str:
-    return " ".join(text.split()).casefold()
+        return [example for example in shown if wording(example.text) != wording(text)]
