@@ -29,7 +29,7 @@ def test_cross_fitted_scores_come_from_steps_that_did_not_see_the_row(simulate):
             self.seen = set(rows.sources["encoder"].row_ids.tolist())
             return self
 
-        def scores(self, sources):
+        def scores(self, sources, embeddings=None):
             known = np.isin(sources["encoder"].row_ids, list(self.seen))
             return np.where(known[:, None], 1.0, 0.0) * np.ones((len(known), 4))
 

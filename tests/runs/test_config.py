@@ -41,7 +41,9 @@ def test_a_metric_of_the_other_kind_of_data_is_refused():
     """The report would call accuracy micro-F1."""
     texts, labels = ["good", "bad"] * 6, ["a", "b"] * 6
 
-    with pytest.raises(ConfigError, match="'micro_f1', but the data are single-label; choose accuracy or log_loss"):
+    with pytest.raises(
+        ConfigError, match="'micro_f1', but the data are single-label; choose accuracy or macro_f1 or log_loss"
+    ):
         AutoFusionClassifier({**FREE, "metric": "micro_f1"}).fit(texts, labels)
     with pytest.raises(ConfigError, match="'accuracy', but the data are multi-label; choose micro_f1"):
         AutoFusionClassifier({**FREE, "metric": "accuracy"}).fit(texts, [[label] for label in labels])

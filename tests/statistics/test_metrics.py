@@ -180,6 +180,47 @@ def test_ece_is_the_mean_gap_of_bins_of_equal_mass():
     assert metrics.ece(gold, p, n_bins=1) == pytest.approx(0.0)
 
 
+def test_the_root_mean_squared_gap_is_less_what_chance_puts_there():
+    """Two bins of 20, hit rates 0.5 and 1.0 at a confidence of 0.6 and 0.9: by hand."""
+    p = np.repeat([[0.6, 0.4], [0.9, 0.1]], 20, axis=0)
+    gold = np.repeat([0, 1, 0, 0], 10)
+
+    by_hand = np.sqrt((0.1**2 - 0.25 / 19) / 2 + (0.1**2) / 2)
+    assert metrics.rms_calibration_error(gold, p) == pytest.approx(by_hand)
+    assert metrics.ece(gold, p) == pytest.approx(0.1)
+
+
+def test_in_few_honest_rows_only_the_debiased_error_is_about_zero():
+    """100 rows of right probabilities: the bins alone make 0.06 of ece."""
+    plain, debiased = [], []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        p = rng.dirichlet(np.ones(3), size=100)
+        gold = (p.cumsum(axis=1) > rng.random((100, 1))).argmax(axis=1)
+        plain.append(metrics.ece(gold, p))
+        debiased.append(metrics.rms_calibration_error(gold, p))
+
+    assert np.mean(plain) > 0.06
+    assert np.median(debiased) < 0.05
+
+
+def test_classwise_ece_is_the_mean_over_labels():
+    """Label 0 claims 0.5 and is there in 0.75; labels 1 and 2 claim 0.25 and are there in 0.25 and 0."""
+    p, gold = np.tile([[0.5, 0.25, 0.25]], (20, 1)), np.repeat([0, 1], [15, 5])
+
+    assert metrics.classwise_ece(gold, p) == pytest.approx((0.25 + 0.0 + 0.25) / 3)
+
+
+def test_micro_macro_and_samples_f1_are_three_numbers():
+    """By hand: label a is never found, label b once with one false alarm; the second row rightly has none."""
+    gold, codes = np.array([[1, 1], [0, 0], [1, 0]]), np.array([[0, 1], [0, 0], [0, 1]])
+
+    assert metrics.micro_f1(gold, codes) == pytest.approx(2 * 1 / (3 + 2))
+    assert metrics.macro_f1(gold, codes) == pytest.approx((0.0 + 2 * 1 / 3) / 2)
+    assert metrics.samples_f1(gold, codes) == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert metrics.subset_accuracy(gold, codes) == pytest.approx(1 / 3)
+
+
 def test_few_rows_get_few_bins():
     """With a bin per row, calibrated rows too would show a large error."""
     p = np.column_stack([np.linspace(0.7, 0.9, 15), np.linspace(0.3, 0.1, 15)])

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from textclassify.core.labels import LabelSchema
+from textclassify.core.selection import CHOSEN_BY
 from textclassify.core.texts import did_you_mean, is_missing, listed
 from textclassify.errors import DataError, LabelError
 
@@ -29,7 +30,7 @@ LABEL_NAMES = (
 )
 """Names, in lower case, that say that a column holds the labels; `label` and `labels` win over the others."""
 
-_ROW_NAMES = ("", "id", "idx", "index", "row", "row_id", "uid", "uuid", "__index_level_0__")
+_ROW_NAMES = ("", "id", "idx", "index", "row", "row_id", "uid", "uuid", "__index_level_0__", CHOSEN_BY)
 _DECIMAL = re.compile(r"-?\d+\.\d+")
 _SEVERAL = (list, tuple, set, frozenset, np.ndarray)
 
@@ -77,6 +78,12 @@ def text_column_of(frame: pd.DataFrame, given: str | None = None, *, other: Iter
         f"no text column among {listed(map(repr, frame.columns), 12) or 'no columns'}; "
         f"name it 'text', or pass text_column=...{_headless(frame.columns)}"
     )
+
+
+def chosen_by_column(frame: pd.DataFrame, *, other: Iterable[Any] = ()) -> str | None:
+    """Return the name of the column that says how rows were chosen, if there is one and it is nothing else."""
+    found = [name for name in frame.columns if name.lower() == CHOSEN_BY and name not in set(other)]
+    return found[0] if found else None
 
 
 def looks_like_a_text(name: str) -> bool:

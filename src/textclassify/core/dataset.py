@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from textclassify.core.columns import labelled_columns, text_column_of
+from textclassify.core.columns import chosen_by_column, labelled_columns, text_column_of
 from textclassify.core.files import HUB, read_hub, read_table
 from textclassify.core.labels import LabelSchema
 from textclassify.core.seeds import check_seed
 from textclassify.core.tables import is_table, to_frame
-from textclassify.core.texts import as_texts, did_you_mean, listed
+from textclassify.core.texts import as_texts, did_you_mean, listed, plain_list
 from textclassify.core.types import ClassificationType, TrainingData, as_weights
 from textclassify.errors import DataError
 
@@ -57,6 +57,7 @@ def training_data(
     group_column: str | None = None,
     sample_weight: ArrayLike | None = None,
     groups: Iterable[Any] | None = None,
+    chosen_by: Iterable[Any] | None = None,
 ) -> TrainingData:
     """Return labelled texts to learn from: `labelled_data` with at least two different answers.
 
@@ -74,6 +75,7 @@ def training_data(
         group_column=group_column,
         sample_weight=sample_weight,
         groups=groups,
+        chosen_by=chosen_by,
     )
     if (data.gold == data.gold[:1]).all():
         only = data.schema.decode(data.gold[:1])[0]
@@ -94,6 +96,7 @@ def labelled_data(
     group_column: str | None = None,
     sample_weight: ArrayLike | None = None,
     groups: Iterable[Any] | None = None,
+    chosen_by: Iterable[Any] | None = None,
 ) -> TrainingData:
     """Return labelled texts, for training or for evaluation.
 
@@ -107,6 +110,7 @@ def labelled_data(
         group_column: the table's column of groups.
         sample_weight: (n,) weights >= 0.
         groups: (n,) group names; rows of one group are never split.
+        chosen_by: (n,) "random", "ranking" or "unknown"; None = the table's column of that name, if it has one.
 
     Raises:
         DataError: texts or labels cannot be used; the message names the row.
@@ -114,10 +118,13 @@ def labelled_data(
     """
     schema = None if schema is None else LabelSchema.of(schema)
     if isinstance(texts, TrainingData):
-        return _adjusted(texts, labels, schema, sample_weight=sample_weight, groups=groups)
+        return _adjusted(texts, labels, schema, sample_weight=sample_weight, groups=groups, chosen_by=chosen_by)
     frame, texts = _table_or_texts(texts, may_be_path=labels is None, text_column=text_column)
     if frame is not None and group_column is not None:
-        groups = _groups_in(frame, group_column)
+        groups = _column_of(frame, group_column, "group column")
+    found_by = None if frame is None else chosen_by_column(frame, other=(text_column, group_column))
+    if frame is not None and chosen_by is None and found_by is not None:
+        chosen_by = _column_of(frame, found_by, "column")
     if labels is not None:
         answers, schema, multi_label = _separate_labels(labels, schema, multi_label=multi_label)
         texts = texts if frame is None else texts_of(frame, text_column=text_column)
@@ -141,17 +148,34 @@ def labelled_data(
         schema=schema,
         sample_weight=None if sample_weight is None else as_weights(sample_weight),
         groups=None if groups is None else list(groups),
+        chosen_by=None if chosen_by is None else np.array(plain_list(chosen_by), dtype=object),
+    )
+
+
+def honest_part(data: TrainingData) -> tuple[TrainingData, str]:
+    """Return the rows that may evaluate, and a sentence about those left out; empty where none is.
+
+    Raises:
+        DataError: every row was picked by a ranking.
+
+    """
+    honest = _honest(data)
+    if honest.all():
+        return data, ""
+    return data.take(honest), (
+        f"{len(data) - int(honest.sum()):,} of {len(data):,} rows were not drawn at random (chosen_by) and are left out"
     )
 
 
 def split(data: TrainingData, test_size: float = 0.2, *, random_state: int = 0) -> tuple[TrainingData, TrainingData]:
     """Return a training and a test part: label shares alike, rows of equal text or of one group on one side.
 
-    A label whose rows are all of one cluster stays in the training part.
+    A label whose rows are all of one cluster stays in the training part. So does every row that may not evaluate
+    (`TrainingData.honest_rows`), unless its cluster is held out: then it is in neither part.
 
     Args:
         data: labelled texts.
-        test_size: share of the rows in the test part, between 0 and 1.
+        test_size: share of the honest rows in the test part, between 0 and 1.
         random_state: seed.
 
     Raises:
@@ -162,13 +186,24 @@ def split(data: TrainingData, test_size: float = 0.2, *, random_state: int = 0) 
     if not 0 < test_size < 1:
         raise DataError(f"test_size={test_size} is out of range; pass a share between 0 and 1, such as 0.2")
     check_seed(random_state)
+    honest = _honest(data)
     held_out = _held_out_clusters(data, test_size, np.random.default_rng(random_state))[data.clusters]
     if not held_out.any() or held_out.all():
         raise DataError(
             f"{len(data)} rows in {data.clusters.max() + 1} clusters are too few to hold out {test_size:.0%} of them; "
             "add rows, or pass another test_size"
         )
-    return data.take(~held_out), data.take(held_out)
+    return data.take(~held_out), data.take(held_out & honest)
+
+
+def _honest(data: TrainingData) -> NDArray[np.bool_]:
+    honest = data.honest_rows
+    if not honest.any():
+        raise DataError(
+            f"all {len(data)} rows were chosen by ranking: they are hard by design and measure nothing; add texts that "
+            "were drawn at random, with chosen_by 'random' or without the column"
+        )
+    return honest
 
 
 def content_hash(data: TrainingData) -> str:
@@ -210,14 +245,14 @@ def _adjusted(data: TrainingData, labels: Any, schema: LabelSchema | None, **col
     return replace(data, **changes) if changes else data
 
 
-def _groups_in(frame: pd.DataFrame, group_column: str) -> list[Any]:
-    if group_column not in frame.columns:
+def _column_of(frame: pd.DataFrame, name: str, what: str) -> list[Any]:
+    if name not in frame.columns:
         raise DataError(
-            f"unknown group column {group_column!r}{did_you_mean(group_column, frame.columns)}; "
+            f"unknown {what} {name!r}{did_you_mean(name, frame.columns)}; "
             f"columns: {listed(map(repr, frame.columns), 12)}"
         )
-    groups: list[Any] = frame[group_column].tolist()
-    return groups
+    cells: list[Any] = frame[name].tolist()
+    return cells
 
 
 def _separate_labels(
@@ -246,6 +281,8 @@ def _held_out_clusters(data: TrainingData, test_size: float, rng: np.random.Gene
     due = [0.0] * len(ahead)
     for cluster in rng.permutation(len(contents)).tolist():
         content = contents[cluster]
+        if not content:  # nothing in it may evaluate
+            continue
         for label, rows in content.items():
             due[label] += test_size * rows
             ahead[label] -= 1
@@ -262,11 +299,13 @@ def _held_out_clusters(data: TrainingData, test_size: float, rng: np.random.Gene
 
 
 def _cluster_contents(data: TrainingData) -> list[dict[int, int]]:
-    """Return the rows of each cluster by label code, and under the code K all its rows."""
+    """Return the honest rows of each cluster by label code, and under the code K all of them."""
     width = len(data.schema) + 1
-    rows, codes = np.nonzero(data.gold) if data.multi_label else (np.arange(len(data)), data.gold)
-    clusters = np.concatenate([data.clusters[rows], data.clusters])
-    columns = np.concatenate([codes, np.full(len(data), width - 1)])
+    honest = np.flatnonzero(data.honest_rows)
+    gold, of_rows = data.gold[honest], data.clusters[honest]
+    rows, codes = np.nonzero(gold) if data.multi_label else (np.arange(len(gold)), gold)
+    clusters = np.concatenate([of_rows[rows], of_rows])
+    columns = np.concatenate([codes, np.full(len(gold), width - 1)])
     cells, counts = np.unique(clusters * width + columns, return_counts=True)
     contents: list[dict[int, int]] = [{} for _ in range(int(data.clusters.max()) + 1)]
     for cell, count in zip(cells.tolist(), counts.tolist(), strict=True):

@@ -33,6 +33,7 @@ class ClassificationResult(Sequence[Any]):
         sources: scores of each source by name, for the same rows.
         metadata: what the caller should know: the combiner, warnings, `metrics` when gold labels were given.
         contributions: row -> {source: log-odds it adds to the answer}; None when nothing was fused.
+        declined: (n,) answers that were withheld because they were not sure enough; None = none.
 
     `np.asarray(result)` is the 1-D array of labels.
     """
@@ -42,6 +43,7 @@ class ClassificationResult(Sequence[Any]):
     sources: Mapping[str, Scores] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     contributions: Callable[[int], Mapping[str, float]] | None = field(default=None, repr=False)
+    declined: NDArray[np.bool_] | None = None
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -80,10 +82,24 @@ class ClassificationResult(Sequence[Any]):
     def status(self) -> NDArray[np.uint8]:
         """(n,) `Status` of each row: OK, or why there is no answer."""
         status = self.scores.status
-        if self.multi_label:
-            return status
-        declined = (self.codes == NO_LABEL) & (status == Status.OK)
-        return np.where(declined, np.uint8(Status.ABSTAINED), status)
+        declined = np.zeros(len(self), dtype=bool) if self.declined is None else self.declined
+        if not self.multi_label:
+            declined = declined | (self.codes == NO_LABEL)
+        return np.where(declined & (status == Status.OK), np.uint8(Status.ABSTAINED), status)
+
+    def withheld(self, rows: NDArray[np.bool_], **metadata: Any) -> ClassificationResult:
+        """Return the result without the answers of the rows of a mask (n,), which are ABSTAINED; scores stay.
+
+        Args:
+            rows: whose answers are withheld.
+            **metadata: added to the result's.
+
+        """
+        nothing = 0 if self.multi_label else NO_LABEL
+        codes = np.where(rows[:, None] if self.multi_label else rows, nothing, self.codes)
+        before = np.zeros(len(self), dtype=bool) if self.declined is None else self.declined
+        metadata = {**self.metadata, **metadata}
+        return replace(self, codes=codes, declined=before | rows, metadata=metadata)
 
     def explain(self, row: int) -> dict[str, float]:
         """Return how many log-odds each source adds to the answer of a row over its nearest rival.
@@ -138,6 +154,7 @@ class ClassificationResult(Sequence[Any]):
             codes=self.codes[row],
             sources={name: scores.take(row) for name, scores in self.sources.items()},
             contributions=None if explain is None else partial(_of_slice, explain, start),
+            declined=None if self.declined is None else self.declined[row],
         )
 
     def __iter__(self) -> Iterator[Any]:
@@ -179,6 +196,7 @@ def decide(
     scores: Scores,
     *,
     thresholds: ArrayLike = 0.5,
+    codes: Gold | None = None,
     sources: Mapping[str, Scores] | None = None,
     metadata: dict[str, Any] | None = None,
     contributions: Callable[[int], Mapping[str, float]] | None = None,
@@ -188,14 +206,18 @@ def decide(
     Args:
         scores: of n texts over K labels. Ties go to the earlier label; votes for no label are an abstention.
         thresholds: one, or one per label, on the probability; multi-label only.
+        codes: the answers, where they are decided already: label codes (n,) or 0/1 (n, K); rows without scores have
+            none whatever stands here.
         sources: passed on to the result.
         metadata: passed on to the result.
         contributions: passed on to the result.
 
     """
     probabilities = np.nan_to_num(scores.probabilities, nan=-1.0)
-    codes: Gold
-    if scores.multi_label:
+    if codes is not None:
+        missing = ~scores.answered
+        codes = np.where(missing[:, None], 0, codes) if scores.multi_label else np.where(missing, NO_LABEL, codes)
+    elif scores.multi_label:
         codes = (probabilities >= np.asarray(thresholds)).astype(np.uint8)
     else:
         best = probabilities.argmax(axis=1) if len(scores) else np.zeros(0, dtype=np.int64)

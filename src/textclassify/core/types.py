@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from textclassify.core.clusters import linked
 from textclassify.core.labels import Gold, LabelSchema, plain_labels
+from textclassify.core.selection import as_chosen_by, judges_in_words, may_judge
 from textclassify.core.texts import (
     as_texts,
     blank_rows,
@@ -43,9 +44,11 @@ class TrainingData:
         schema: the label set and its order; None = the sorted labels that occur (a matrix without schema: 0 to K-1).
         sample_weight: n weights for training, >= 0; None = 1.
         groups: n group names (a customer, a document): rows of one group never stand on both sides of a split.
+        chosen_by: how each of the n rows came to be labelled: "random", "ranking" (a model picked it, as
+            `rows_to_label` does) or "unknown"; None = not recorded. All rows train; see `honest_rows` for the rest.
 
     Raises:
-        DataError: a text is missing, empty or no string, or the lengths differ.
+        DataError: a text is missing, empty or no string, the lengths differ, or `chosen_by` holds something else.
         LabelError: a label is missing, of another type or unknown to the schema.
 
     """
@@ -56,6 +59,7 @@ class TrainingData:
     schema: LabelSchema = None  # type: ignore[assignment] # filled in below
     sample_weight: NDArray[np.float64] | None = None
     groups: Sequence[Any] | None = None
+    chosen_by: NDArray[Any] | None = None
     gold: Gold = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +113,8 @@ class TrainingData:
                     f"sample_weight must be {len(self)} finite numbers >= 0, not all 0; got shape {weight.shape}"
                 )
             self._set(sample_weight=weight)
+        if self.chosen_by is not None:
+            self._set(chosen_by=as_chosen_by(self.chosen_by, len(self)))
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -139,6 +145,20 @@ class TrainingData:
         numbers: dict[tuple[str, str], int] = {}
         return linked(self.wording_ids, [numbers.setdefault(_group_key(group), len(numbers)) for group in self.groups])
 
+    @property
+    def honest_rows(self) -> NDArray[np.bool_]:
+        """Which rows may calibrate, guard, estimate prevalence or evaluate; shape (n,).
+
+        All where `chosen_by` was not recorded; else those drawn at random, or, where there are none of these, those of
+        which it is unknown. Never rows that a ranking picked: they are hard by design.
+        """
+        return may_judge(self.chosen_by, len(self))
+
+    @property
+    def selection_note(self) -> str:
+        """A sentence about rows that only train, for whoever reads a report; empty where all rows are honest."""
+        return judges_in_words(self.chosen_by)
+
     def take(self, rows: ArrayLike) -> Self:
         """Return the rows that an index array or boolean mask selects."""
         chosen = np.arange(len(self))[rows]  # type: ignore[index]
@@ -148,6 +168,7 @@ class TrainingData:
             labels=self.gold[chosen] if self.multi_label else [self.labels[row] for row in chosen],
             sample_weight=None if self.sample_weight is None else self.sample_weight[chosen],
             groups=None if self.groups is None else [self.groups[row] for row in chosen],
+            chosen_by=None if self.chosen_by is None else self.chosen_by[chosen],
         )
 
 

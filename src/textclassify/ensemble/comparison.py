@@ -12,10 +12,11 @@ from scipy.special import expit
 
 from textclassify.core.scores import Scores
 from textclassify.ensemble.combiners import targets_of
+from textclassify.ensemble.decisions import Decision, held_out_answers, row_hits, tuned_decision
 from textclassify.ensemble.ladder_report import Gate, RungReport
 from textclassify.ensemble.pooling import BestSingle
 from textclassify.ensemble.readings import Floats
-from textclassify.ensemble.rows import FusionRows
+from textclassify.ensemble.rows import Embeddings, FusionRows
 from textclassify.statistics.metrics import log_loss_per_row
 from textclassify.statistics.resampling import PairedDifference, paired_difference
 
@@ -29,17 +30,15 @@ class Step(Protocol):
     def fit(self, rows: FusionRows) -> Step:
         """Learn from rows."""
 
-    def scores(self, sources: Mapping[str, Scores]) -> Floats:
+    def scores(self, sources: Mapping[str, Scores], embeddings: Embeddings | None = None) -> Floats:
         """Return log-probabilities or log-odds (n, K)."""
 
 
 def cross_fitted(make: Callable[[], Step], rows: FusionRows, folds: NDArray[np.int16]) -> Floats:
     """Return scores (n, K) of each row by a step that was fitted without it; NaN where no fold holds the row out."""
     held_out = np.full((len(rows), len(rows.labels)), np.nan)
-    for fold in np.unique(folds[folds >= 0]):
-        outside = np.flatnonzero(folds == fold)
-        step = make().fit(rows.take(np.flatnonzero(folds != fold)))
-        held_out[outside] = step.scores(rows.take(outside).sources)
+    for outside, inside, others in rows.splits(folds):
+        held_out[outside] = make().fit(inside).scores(others.sources, others.embeddings)
     return held_out
 
 
@@ -50,19 +49,27 @@ class Comparison:
     rows: FusionRows
     folds: NDArray[np.int16]
     metric: str
+    non_empty: bool | None = None
     losses: dict[str, Floats] = field(default_factory=dict)
     held_out: dict[str, Floats] = field(default_factory=dict)
+    """Cross-fitted scores (n, K) by candidate; NaN where no fold holds the row out."""
 
     def add(self, name: str, scores: Floats, *, as_reference: bool = False) -> None:
         """Take in a candidate's cross-fitted scores."""
         kept, name = self.folds >= 0, REFERENCE if as_reference else name
-        self.held_out[name] = scores[kept]
+        self.held_out[name] = scores
         self.losses[name] = row_losses(self.rows, scores)[kept]
 
     @property
     def reference_losses(self) -> Floats:
         """Held-out losses of the reference."""
         return self.losses[REFERENCE]
+
+    def decision(self, name: str) -> Decision:
+        """Return the decision that is best for a candidate's held-out scores."""
+        if not self.rows.multi_label:
+            return Decision.untuned(len(self.rows.labels))
+        return tuned_decision(self.held_out[name], self.rows.gold, self.folds, self.metric, non_empty=self.non_empty)
 
     def difference(self, worse: str, better: str) -> PairedDifference:
         """Return how much log loss the second candidate saves per row."""
@@ -102,19 +109,18 @@ class Comparison:
         return Gate(rung, reference, *gains, objection=objection)
 
     def _headline(self, name: str) -> Floats:
-        """Return (n,) contributions whose mean is the headline metric (for micro-F1: up to second order)."""
+        """Return (m,) contributions of the held-out rows whose mean is the headline metric."""
         if self.metric == "log_loss":
             return -self.losses[name]
-        gold = targets_of(self.rows)[self.folds >= 0]
-        if not self.rows.multi_label:
-            answers = np.eye(gold.shape[1])[self.held_out[name].argmax(axis=1)]
+        kept = self.folds >= 0
+        gold, scores = targets_of(self.rows)[kept], self.held_out[name][kept]
+        if self.rows.multi_label:
+            answers = held_out_answers(
+                scores, self.rows.gold[kept], self.folds[kept], self.metric, non_empty=self.non_empty
+            )
         else:
-            answers = (self.held_out[name] >= 0).astype(np.float64)
-        if self.metric != "micro_f1":
-            return np.asarray((answers == gold).all(axis=1), dtype=np.float64)
-        hits, both = 2 * (answers * gold).sum(axis=1), (answers + gold).sum(axis=1)
-        f1 = hits.sum() / max(both.sum(), 1.0)
-        return np.asarray(f1 + (hits - f1 * both) / max(both.mean(), 1e-9))
+            answers = np.eye(gold.shape[1], dtype=np.int8)[scores.argmax(axis=1)]
+        return row_hits(answers, gold, self.metric)
 
 
 def row_losses(rows: FusionRows, scores: Floats) -> Floats:

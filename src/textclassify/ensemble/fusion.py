@@ -6,27 +6,33 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 
 from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
 from textclassify.core.result import ClassificationResult
-from textclassify.core.scales import NEVER_TRAINED, Status
-from textclassify.core.scores import Scores, check_same_labels
+from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays
 from textclassify.core.types import TrainingData
+from textclassify.ensemble.asking import price_of_calls
+from textclassify.ensemble.guard import GUARD_SHARE
+from textclassify.ensemble.joint_source import JOINT, joint_source
 from textclassify.ensemble.ladder_report import LadderReport
-from textclassify.ensemble.out_of_fold import FoldAverage, held_out_folds
-from textclassify.ensemble.rows import complete
+from textclassify.ensemble.policy import Policy
+from textclassify.ensemble.rows import EMBEDDINGS, Embeddings, complete
 from textclassify.ensemble.score_fusion import ScoreFusion
+from textclassify.ensemble.source_scores import scores_of_some
+from textclassify.ensemble.source_training import SourceTraining
 from textclassify.ensemble.stored import StoredSources
-from textclassify.errors import ConfigError
-from textclassify.statistics.folds import stratified_sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from textclassify.ensemble.guarantees import PredictionSets
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +51,13 @@ class FusionEnsemble(TextClassifier):
     Args:
         sources: {name: classifier}; those that learn are trained once per fold, others score as they are.
         labels: the label schema; None = from the data.
-        combiner: "auto" = the ladder with its gate; "mlp" = the network of the paper.
-        metric: what the gate guards; None = accuracy, for multi-label micro-F1.
+        combiner: "auto" = the ladder with its gate; "mlp" = the network of the paper; "embeddings" = a network on
+            frozen vectors of the texts and the scores; "joint" = encoder and network trained together, as in the paper.
+        metric: what the gate guards and thresholds are tuned for; None = accuracy, for multi-label micro-F1.
+        non_empty: whether a text always gets a label (multi-label only); None = learned.
+        calibrator: how sources that give probabilities are calibrated; None = by the number of rows.
+        guard: share of the rows that nothing is learned from, for `predict_set` and `max_risk`: at most 1,000 rows, and
+            none where that would be fewer than 200.
         n_folds: folds under 2,000 rows.
         one_model: reserve a fifth for the fusion instead, and train each source once.
         fusion_rows: rows that a language model is asked about for training; None = max(500, 10 K).
@@ -54,11 +65,12 @@ class FusionEnsemble(TextClassifier):
         fusion_lr: its learning rate.
         fusion_epochs: its epochs at most.
         fusion_batch_size: its batch size.
+        fusion_mlp: a class with the constructor of `FusionMLP`, to be used in its place.
         multi_label: asserted when given.
         random_state: seeds folds, samples and networks.
 
     Learned: `sources_` (fitted), `fusion_`, `training_scores_` (what the fusion learned from, by source; not saved),
-    `training_row_ids_` (hashes of all training texts' wordings).
+    `training_row_ids_` (hashes of all training texts' wordings, the guard's too).
     """
 
     kind: ClassVar[str] = "fusion"
@@ -70,6 +82,9 @@ class FusionEnsemble(TextClassifier):
         *,
         combiner: str = "auto",
         metric: str | None = None,
+        non_empty: bool | None = None,
+        calibrator: Any = None,
+        guard: float = GUARD_SHARE,
         n_folds: int = 5,
         one_model: bool = False,
         fusion_rows: int | None = None,
@@ -77,6 +92,7 @@ class FusionEnsemble(TextClassifier):
         fusion_lr: float | None = None,
         fusion_epochs: int | None = None,
         fusion_batch_size: int | None = None,
+        fusion_mlp: Any = None,
         multi_label: bool | None = None,
         random_state: int = 0,
     ) -> None:
@@ -84,6 +100,9 @@ class FusionEnsemble(TextClassifier):
         self.labels = labels
         self.combiner = combiner
         self.metric = metric
+        self.non_empty = non_empty
+        self.calibrator = calibrator
+        self.guard = guard
         self.n_folds = n_folds
         self.one_model = one_model
         self.fusion_rows = fusion_rows
@@ -91,113 +110,81 @@ class FusionEnsemble(TextClassifier):
         self.fusion_lr = fusion_lr
         self.fusion_epochs = fusion_epochs
         self.fusion_batch_size = fusion_batch_size
+        self.fusion_mlp = fusion_mlp
         self.multi_label = multi_label
         self.random_state = random_state
 
     def _fit(self, data: TrainingData) -> None:
-        self._check_sources()
-        folds = self._folds(data)
-        usable = np.flatnonzero(folds >= 0)
-        rows = usable if len(usable) else np.arange(len(data))  # too few to hold any out: nothing will be learned
-        fitted: dict[str, TextClassifier] = {}
-        scores: dict[str, Scores] = {}
-        worth_fitting = self._worth_fitting(judged=len(usable) > 0)
-        # First who may have to stop the run, for want of money or of a server: before hours of training, not after.
-        for name in sorted(worth_fitting, key=lambda name: not worth_fitting[name].asks_llm):
-            with doing(f"{name}: "):
-                fitted[name], scores[name] = self._fitted(worth_fitting[name], data, folds)
-                check_same_labels(data.schema.names, scores[name].labels, name)
-        scores = {name: scores[name] for name in worth_fitting}
-        self.sources_: Mapping[str, TextClassifier] = {name: fitted[name] for name in worth_fitting}
+        training = self._training()
+        training.check()
+        plan = training.plan(data)
+        learned = data.take(plan.learned) if len(plan.guard) else data
+        folds = plan.folds[plan.learned]
         self.training_row_ids_ = np.unique(data.wording_ids)
-        self.training_scores_ = scores if len(usable) else self._deployed_scores(data)
-        self.fusion_ = self._score_fusion()
+        fitted, self.training_scores_ = training.fit(learned, folds)
+        self.sources_: Mapping[str, TextClassifier] = fitted
+        self.fusion_ = self._score_fusion(training.sources)
+        usable = np.flatnonzero(folds >= 0)
+        rows = usable if len(usable) else np.arange(len(learned))  # too few to hold any out: nothing will be learned
         with doing("fusion: "):
             self.fusion_.fit(
                 {name: one.take(rows) for name, one in self.training_scores_.items()},
-                data.schema.decode(data.gold[rows]),
-                groups=data.clusters[rows],
-                sample_weight=None if data.sample_weight is None else data.sample_weight[rows],
+                learned.schema.decode(learned.gold[rows]),
+                self._vectors([learned.texts[row] for row in rows]) if self.combiner == EMBEDDINGS else None,
+                groups=learned.clusters[rows],
+                sample_weight=None if learned.sample_weight is None else learned.sample_weight[rows],
                 learn=len(usable) > 0,
             )
         logger.info("%s", self.fusion_.ladder_report_)
+        if len(plan.guard):
+            self._set_guard(data.take(plan.guard))
 
-    def _check_sources(self) -> None:
-        """Refuse what cannot be trained or asked now, not after an hour of training."""
-        if not self.sources or not isinstance(self.sources, Mapping):
-            raise ConfigError("a fusion needs sources by name: FusionEnsemble({'linear': LinearClassifier(), ...})")
-        for name, source in self.sources.items():
-            if not isinstance(source, TextClassifier):
-                raise ConfigError(f"source {name!r} is {type(source).__name__}, not a TextClassifier")
-            source.check_model()
+    def _training(self) -> SourceTraining:
+        sources = self.sources or {}
+        if self.combiner == JOINT:
+            settings = {
+                "hidden_dims": self.fusion_hidden_dims,
+                "fusion_lr": self.fusion_lr,
+                "epochs": self.fusion_epochs,
+                "batch_size": self.fusion_batch_size,
+                "fusion_rows": self.fusion_rows,
+                "fusion_mlp": self.fusion_mlp,
+                "random_state": self.random_state,
+            }
+            sources = joint_source(sources, {name: value for name, value in settings.items() if value is not None})
+        return SourceTraining(
+            sources, self.n_folds, self.one_model, self.guard, self.fusion_rows, random_state=self.random_state
+        )
 
-    def _fitted(
-        self, source: TextClassifier, data: TrainingData, folds: NDArray[np.int16]
-    ) -> tuple[TextClassifier, Scores]:
-        """Return the fitted source and its scores of all training rows, missing where it must not or need not score."""
-        if source.learns:
-            fold_average = FoldAverage(
-                source, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state
-            )
-            fold_average.fit_folds(data, folds)
-            return fold_average, fold_average.out_of_fold_scores_
-        fitted = clone(source).fit(data)
-        asked = self.rows_to_ask(fitted, data, folds)
-        return fitted, _spread(fitted.predict_scores([data.texts[row] for row in asked]), asked, data)
+    def _set_guard(self, guard: TrainingData) -> None:
+        """Have the guard scored by what is deployed, now that everything else is settled."""
+        with doing("guard: "):
+            names = {*self.fusion_.needs_, *self.fusion_.patterns_.free_names} - {EMBEDDINGS}
+            scores = {name: self.sources_[name].predict_scores(guard.texts) for name in sorted(names)}
+            vectors = self.embeddings_for(guard.texts)
+            self.fusion_.guard_with(scores, guard.schema.decode(guard.gold), vectors, groups=guard.clusters)
 
-    def _worth_fitting(self, *, judged: bool) -> dict[str, TextClassifier]:
-        """Return all sources; where none can be judged, those that need no training, if there are any."""
-        sources = dict(self.sources or {})
-        ready = {name: source for name, source in sources.items() if not source.learns}
-        return sources if judged or not ready else ready
+    def rows_to_ask(self, source: TextClassifier, data: TrainingData) -> NDArray[np.intp]:
+        """Return the rows that a source which needs no training is asked about, at most, when this fusion is fitted.
 
-    def rows_to_ask(
-        self, source: TextClassifier, data: TrainingData, folds: NDArray[np.int16] | None = None
-    ) -> NDArray[np.intp]:
-        """Return the rows that a source which needs no training is asked about when this fusion is fitted.
-
-        They are held-out rows that it has not seen as examples; of a language model's, `fusion_rows` are drawn. Where
-        none can be held out, all rows are asked about.
+        They are held-out rows that it has not seen as examples (of a language model's, `fusion_rows` are drawn), and
+        the guard, which is asked about only if the source is needed in the end. Where no row can be held out, and for
+        joint training, all are.
 
         Args:
             source: fitted, or a copy that has seen the same examples.
             data: the training rows.
-            folds: the fold of each row; None = as `fit` draws them.
 
         """
-        folds = self._folds(data) if folds is None else folds
-        rows = np.flatnonzero(folds >= 0)
-        if not len(rows):
-            return np.arange(len(data))
-        seen = data.clusters[np.isin(data.row_ids, source.seen_row_ids)]
-        rows = rows[~np.isin(data.clusters[rows], seen)]
-        if not source.asks_llm:
-            return rows
-        size = max(500, 10 * len(data.schema)) if self.fusion_rows is None else self.fusion_rows
-        if size >= len(rows):
-            return rows
-        return rows[stratified_sample(data.gold[rows], size, data.clusters[rows], random_state=self.random_state)]
+        return np.arange(len(data)) if self.combiner == JOINT else self._training().rows_to_ask(source, data)
 
-    def _folds(self, data: TrainingData) -> NDArray[np.int16]:
-        return held_out_folds(data, n_folds=self.n_folds, one_model=self.one_model, random_state=self.random_state)
-
-    def _deployed_scores(self, data: TrainingData) -> dict[str, Scores]:
-        """Return what the deployed models say of their own training rows, where none could be held out of them.
-
-        Nothing is learned from these: they only tell the fusion which sources there are.
-        """
-        known = {}
-        for name, source in self.sources_.items():
-            fold = None if source.learns else np.full(len(data), NEVER_TRAINED, dtype=np.int16)
-            known[name] = replace(source.predict_scores(data.texts), fold=fold)
-        return known
-
-    def _score_fusion(self) -> ScoreFusion:
-        options = {option: getattr(self, name) for name, option in _FUSION_OPTIONS.items()}
-        llm = [name for name, source in (self.sources or self.sources_).items() if source.asks_llm]
-        return ScoreFusion(
-            random_state=self.random_state, metric=self.metric, combiner=self.combiner, llm_sources=llm, **options
-        )
+    def _score_fusion(self, sources: Mapping[str, TextClassifier]) -> ScoreFusion:
+        llm = [name for name, source in sources.items() if source.asks_llm]
+        options = {name: getattr(self, name) for name in ("metric", "non_empty", "calibrator")}
+        if self.combiner != JOINT:  # which is a source like others, and calibrated like others
+            options |= {option: getattr(self, name) for name, option in _FUSION_OPTIONS.items()}
+            options |= {"combiner": self.combiner, "fusion_mlp": self.fusion_mlp}
+        return ScoreFusion(random_state=self.random_state, llm_sources=llm, **options)
 
     @property
     def asks_llm(self) -> bool:  # type: ignore[override] # a fusion does if one of its sources does
@@ -213,54 +200,134 @@ class FusionEnsemble(TextClassifier):
 
     @property
     def selected_(self) -> str:
-        """Name of the deployed rung."""
-        return self.fusion_.selected_
+        """Name of the deployed rung; "joint" where encoder and network were trained together."""
+        return JOINT if self.combiner == JOINT else self.fusion_.selected_
 
-    def source_scores(self, texts: Any, names: Iterable[str] | None = None) -> dict[str, Scores]:
+    def source_scores(
+        self, texts: Any, names: Iterable[str] | None = None, *, llm_budget: Any = None
+    ) -> dict[str, Scores]:
         """Return the scores of the named sources; None = of those that make a difference.
 
         Where one of these has no scores for a text, the sources that ask no language model stand in for it.
+
+        Args:
+            texts: n texts.
+            names: of sources.
+            llm_budget: how many texts a language model may be asked about, as in `predict`; with names left out.
+
         """
         rows = dataset.texts_of(texts)
         self._require_schema()
-        wanted = sorted(self.fusion_.needs_ if names is None else names)
+        wanted = sorted({*self.fusion_.needs_} - {EMBEDDINGS} if names is None else names)
+        if names is None and llm_budget is not None and self.fusion_.patterns_.asks_llm:
+            return self._scores_in_budget(rows, wanted, llm_budget)
         scores = {name: self.sources_[name].predict_scores(rows) for name in wanted}
         if names is None:
-            missing = np.flatnonzero(~np.all([complete(one) for one in scores.values()], axis=0))
-            scores |= self._stand_ins(rows, missing, wanted)
+            scores |= self._stand_ins(rows, scores)
         return scores
 
-    def _stand_ins(self, texts: list[str], missing: NDArray[np.intp], wanted: Sequence[str]) -> dict[str, Scores]:
-        free = [name for name in self.fusion_.patterns_.free_names if name not in wanted]
-        if not len(missing):
-            return {}
-        chosen = [texts[row] for row in missing]
-        stand_ins = {}
-        for name in free:
-            scores = self.sources_[name].predict_scores(chosen)
-            place = np.full(len(texts), len(missing))
-            place[missing] = np.arange(len(missing))
-            stand_ins[name] = replace(Scores.concat([scores, _not_called(scores)]).take(place), row_ids=None)
-        return stand_ins
+    def _stand_ins(self, texts: list[str], scores: Mapping[str, Scores]) -> dict[str, Scores]:
+        """Return the free sources' scores of the texts that a needed source has none for."""
+        missing = np.flatnonzero(~np.all([complete(one) for one in scores.values()], axis=0))
+        others = [name for name in self.fusion_.patterns_.free_names if name not in scores]
+        return {name: scores_of_some(self.sources_[name], texts, missing) for name in others if len(missing)}
+
+    def _scores_in_budget(self, texts: list[str], wanted: Sequence[str], llm_budget: Any) -> dict[str, Scores]:
+        """Return the free sources' scores of all texts, and a language model's of those where it pays."""
+        free = {name: self.sources_[name].predict_scores(texts) for name in self.fusion_.patterns_.free_names}
+        models = {name: self.sources_[name] for name in wanted if name not in free}
+        vectors = self.embeddings_for(texts)
+        asked = self.fusion_.rows_to_ask(
+            free, llm_budget, vectors, cost_per_call=price_of_calls(models, texts, llm_budget)
+        )
+        rows = np.flatnonzero(asked)
+        return free | {name: scores_of_some(source, texts, rows) for name, source in models.items() if len(rows)}
+
+    def embeddings_for(self, texts: Any) -> Embeddings | None:
+        """Return the frozen vectors (n, D) of texts where the deployed combiner uses them, else None."""
+        return self._vectors(dataset.texts_of(texts)) if EMBEDDINGS in self.fusion_.needs_ else None
+
+    def _vectors(self, texts: list[str]) -> Embeddings:
+        from textclassify.models.sources import EMBEDDED_ENCODER, resolve
+        from textclassify.models.vectors import sentence_vectors
+
+        return sentence_vectors(texts, resolve(EMBEDDED_ENCODER, "encoder"))
 
     def _score(self, texts: list[str]) -> Scores:
-        return self.fusion_.predict_scores(self.source_scores(texts))
+        return self.fusion_.predict_scores(self.source_scores(texts), self.embeddings_for(texts))
 
-    def predict(self, texts: Any, labels: Any = None) -> ClassificationResult:
+    def predict(
+        self,
+        texts: Any,
+        labels: Any = None,
+        *,
+        llm_budget: Any = None,
+        max_risk: float | None = None,
+        confidence: float = 0.95,
+        label_shift: bool = False,
+    ) -> ClassificationResult:
         """Return answers with probabilities, each source's scores and what each source adds.
 
         Args:
             texts: n texts.
             labels: gold labels; they fill `metadata["metrics"]` and change nothing else.
+            llm_budget: how much may be asked of language models, where the fusion asks any: a share (0.2 or "20%"), a
+                number of calls ("200 calls") or money ("$1.50"); None = every text. A share is a threshold fixed in
+                training, so that a text's answer does not depend on its neighbours.
+            max_risk: answer only where, with the given confidence, at most this share of the answers is wrong; the
+                other texts come back ABSTAINED.
+            confidence: of that bound.
+            label_shift: estimate on these very texts how frequent the labels are among them, and answer accordingly; a
+                text's answer then depends on the others.
+
+        Raises:
+            DataError: no guarantee can be given; the message names the rows it would take.
 
         """
-        return self._with_metrics(self.fusion_result(self.source_scores(texts)), labels)
+        policy = Policy(llm_budget, max_risk, confidence, label_shift)
+        policy.check()
+        rows = dataset.texts_of(texts)
+        scores = self.source_scores(rows, llm_budget=llm_budget)
+        return self._with_metrics(self.fusion_result(scores, self.embeddings_for(rows), policy), labels)
 
-    def fusion_result(self, scores: Mapping[str, Scores]) -> ClassificationResult:
-        """Return the answers that already computed source scores imply."""
-        result = self.fusion_.predict(scores)
+    def predict_set(self, texts: Any, alpha: float = 0.1, **options: Any) -> PredictionSets:
+        """Return for each text a set of labels that holds the right one with probability 1 - alpha.
+
+        Args:
+            texts: n texts.
+            alpha: share of texts whose set may miss the right label (multi-label: share of right labels missed).
+            **options: what `ScoreFusion.predict_set` takes: `method`, `class_conditional`, `llm_budget`.
+
+        Raises:
+            DataError: there is no guard; the message names the rows it would take.
+
+        """
+        rows = dataset.texts_of(texts)
+        scores = self.source_scores(rows, llm_budget=options.get("llm_budget"))
+        return self.fusion_.predict_set(scores, alpha, embeddings=self.embeddings_for(rows), **options)
+
+    def cost_curve(self, texts: Any, labels: Any, **options: Any) -> pd.DataFrame:
+        """Return the quality on labelled texts by share of texts that a language model is asked about.
+
+        Args:
+            texts: n texts, all of which are asked about.
+            labels: their gold labels.
+            **options: what `ScoreFusion.cost_curve` takes.
+
+        """
+        rows = dataset.texts_of(texts)
+        names = {*self.fusion_.needs_, *self.fusion_.patterns_.free_names} - {EMBEDDINGS}
+        return self.fusion_.cost_curve(
+            self.source_scores(rows, names), labels, embeddings=self.embeddings_for(rows), **options
+        )
+
+    def fusion_result(
+        self, scores: Mapping[str, Scores], embeddings: Embeddings | None = None, policy: Policy | None = None
+    ) -> ClassificationResult:
+        """Return the answers that source scores imply, which were obtained under a policy."""
+        result = self.fusion_.answered(scores, embeddings, policy)
         models = {name: self.sources_[name].model_used for name in scores if name in self.sources_}
-        return replace(result, metadata={**result.metadata, "models": models})
+        return replace(result, metadata={**result.metadata, "combiner": self.selected_, "models": models})
 
     def _write(self, folder: Path) -> dict[str, Any]:
         for number, source in enumerate(self.sources_.values()):
@@ -280,26 +347,3 @@ class FusionEnsemble(TextClassifier):
         parameters = super()._stored_parameters()
         parameters.pop("sources")
         return parameters
-
-
-def _spread(scores: Scores, rows: NDArray[np.intp], data: TrainingData) -> Scores:
-    """Return scores of some rows as scores of all rows, NOT_CALLED elsewhere."""
-    place = np.full(len(data), len(scores))
-    place[rows] = np.arange(len(scores))
-    spread = Scores.concat([scores, _not_called(scores)]).take(place)
-    return replace(spread, row_ids=data.row_ids)
-
-
-def _not_called(like: Scores) -> Scores:
-    """Return one row of the same source that was not asked."""
-    empty = Scores.build(
-        np.full((1, len(like.labels)), np.nan),
-        like.labels,
-        like.scale,
-        source=like.source,
-        multi_label=like.multi_label,
-        status=[Status.NOT_CALLED],
-        fold=None if like.fold is None else -1,
-        row_ids=None if like.row_ids is None else [0],
-    )
-    return replace(empty, calibration=like.calibration)

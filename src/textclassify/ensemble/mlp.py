@@ -1,111 +1,126 @@
-"""FusionMLP, the small network of the LabelFusion paper, and the rungs that train it: as published, as a residual."""
+"""The rungs that train a network: as published, as a residual on the pool, and with the texts' embeddings beside."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 from scipy.special import expit, softmax
-from torch import Tensor, nn
 
-from textclassify.ensemble.combiners import Combiner, Evidence, targets_of
+from textclassify.ensemble.combiners import Combiner, Evidence
+from textclassify.ensemble.network import (
+    FusionMLP,
+    FusionOutput,
+    FusionWrapper,
+    NetworkSettings,
+    flat_weights,
+    new_network,
+    start_at_zero,
+    with_weights,
+)
+from textclassify.ensemble.network_training import BagTraining, FusionLesson
 from textclassify.ensemble.pooling import pooled
-from textclassify.ensemble.readings import Floats
-from textclassify.ensemble.rows import FusionRows
+from textclassify.ensemble.readings import Arrays, Floats
+from textclassify.ensemble.rows import EMBEDDINGS, FusionRows
+from textclassify.errors import StorageError
+
+__all__ = [
+    "EmbeddingsMLP",
+    "FusionMLP",
+    "FusionOutput",
+    "FusionWrapper",
+    "NetworkSettings",
+    "PublishedMLP",
+    "ResidualMLP",
+]
 
 INTERACTION = "interaction"
 """The part of the logits that the network adds from all sources together."""
 
-
-class FusionMLP(nn.Module):
-    """A multi-layer perceptron from concatenated scores to fused logits: linear, ReLU and dropout per hidden layer.
-
-    Args:
-        input_dim: inputs per text; 2 K for the logits and LLM scores of the paper.
-        output_dim: labels K.
-        hidden_dims: widths of the hidden layers.
-        dropout: share of hidden units dropped in training.
-
-    >>> FusionMLP(8, 4)(torch.zeros(1, 8)).shape
-    torch.Size([1, 4])
-
-    """
-
-    def __init__(
-        self, input_dim: int, output_dim: int, hidden_dims: Sequence[int] = (64, 32), dropout: float = 0.1
-    ) -> None:
-        super().__init__()
-        widths = [input_dim, *hidden_dims]
-        layers: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
-        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], output_dim))
-
-    def forward(self, scores: Tensor) -> Tensor:
-        """Return fused logits (n, output_dim) for scores (n, input_dim)."""
-        logits: Tensor = self.layers(scores)
-        return logits
-
-
-@dataclass(frozen=True)
-class NetworkSettings:
-    """How a fusion network is trained; `fusion_*` settings of the configuration end here and nowhere else."""
-
-    hidden_dims: tuple[int, ...] = (64, 32)
-    learning_rate: float = 1e-3
-    epochs: int = 60
-    batch_size: int | None = None
-    """None = 64, or a thirtieth of the rows where that is more."""
-    dropout: float = 0.1
-    weight_decay: float = 1e-2
-    patience: int = 6
+Inputs = NDArray[np.float32]
 
 
 class PublishedMLP(Combiner):
-    """The combiner of the paper: FusionMLP on the sources' concatenated scores, trained as configured."""
+    """The combiner of the paper: FusionMLP on the sources' concatenated scores, trained as configured.
+
+    Args:
+        settings: of the network; what `uses_settings` names has an effect.
+        random_state: seeds weights, batches and the part that training stops on.
+
+    """
 
     rung: ClassVar[str] = "mlp"
+    uses_settings: ClassVar[tuple[str, ...]] = ("hidden_dims", "learning_rate", "epochs", "batch_size", "network")
+    bag: ClassVar[int] = 1
+    """Networks that are trained and averaged."""
+    source_dropout: ClassVar[float] = 0.0
 
     def __init__(self, *, settings: NetworkSettings | None = None, random_state: int = 0) -> None:
         super().__init__(random_state=random_state)
         self.settings = settings or NetworkSettings()
 
+    def state(self) -> Arrays:
+        """Return all that was learned, as arrays by name.
+
+        Raises:
+            StorageError: the network is of a class that a folder cannot bring along.
+
+        """
+        if self.settings.network is not FusionMLP:
+            raise StorageError(
+                f"a network of the class {self.settings.network.__name__} cannot be restored from a folder, which "
+                "holds no code; pickle the fusion instead, or fit it without fusion_mlp to save it"
+            )
+        return super().state()
+
     def _learn(self, evidence: Evidence, rows: FusionRows) -> None:
-        inputs = self._inputs(evidence)
+        self._train(self._inputs(evidence), np.zeros((len(rows), len(rows.labels))), rows)
+
+    def _train(self, inputs: Inputs, base: Floats, rows: FusionRows) -> None:
+        """Train the bag of networks on what the base logits leave to explain."""
         self._standardise(inputs)
-        network = self._network(inputs.shape[1], len(rows.labels), self.random_state)
-        fitting = _Fitting(self.settings, multi_label=rows.multi_label, random_state=self.random_state)
-        fitting.run(network, (inputs - self.centre_) / self.spread_, np.zeros_like(targets_of(rows)), rows)
-        self.network_state_: NDArray[np.float32] = _flat(network)
+        seeds = range(self.random_state, self.random_state + self.bag)
+        networks = [self._new_network(inputs.shape[1], len(rows.labels), seed) for seed in seeds]
+        lesson = FusionLesson(self._standardised(inputs), base.astype(np.float32), rows, self._source_of_input())
+        options = {"random_state": self.random_state, "source_dropout": self.source_dropout}
+        BagTraining(networks, lesson, self.settings, **options).run()  # type: ignore[arg-type]
+        self.network_state_: NDArray[np.float32] = np.stack([flat_weights(network) for network in networks])
         self.shape_ = np.array([inputs.shape[1], len(rows.labels), *self.settings.hidden_dims])
 
-    def _parts(self, evidence: Evidence) -> Evidence:
-        return {INTERACTION: self._forward((self._inputs(evidence) - self.centre_) / self.spread_, self.network_state_)}
+    def _new_network(self, n_inputs: int, n_labels: int, seed: int) -> torch.nn.Module:
+        return new_network(self.settings, n_inputs, n_labels, seed=seed)
 
-    def _inputs(self, evidence: Evidence) -> Floats:
+    def _parts(self, evidence: Evidence) -> Evidence:
+        return {INTERACTION: self._network_logits(self._inputs(evidence))}
+
+    def _network_logits(self, inputs: Inputs) -> Floats:
+        """Return the mean of the networks' logits (n, K)."""
+        n_inputs, n_labels, *hidden = (int(width) for width in self.shape_)
+        settings = NetworkSettings(hidden_dims=tuple(hidden), network=self.settings.network)
+        scaled = torch.from_numpy(self._standardised(inputs))
+        with torch.inference_mode():
+            logits = [
+                with_weights(new_network(settings, n_inputs, n_labels, seed=0), flat)(scaled).numpy()
+                for flat in np.atleast_2d(self.network_state_)
+            ]
+        return np.asarray(np.mean(logits, axis=0), dtype=np.float64)
+
+    def _inputs(self, evidence: Evidence) -> Inputs:
         return np.concatenate([_bounded(evidence[name]) for name in self.names], axis=1)
 
-    def _standardise(self, inputs: Floats) -> None:
-        self.centre_: Floats = inputs.mean(axis=0)
-        self.spread_: Floats = np.maximum(inputs.std(axis=0), 1e-3)
+    def _source_of_input(self) -> NDArray[np.intp] | None:
+        """Return the number of the source that each input comes from; None where none is ever left out."""
+        return None
 
-    def _network(self, n_inputs: int, n_labels: int, seed: int) -> FusionMLP:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return FusionMLP(n_inputs, n_labels, self.settings.hidden_dims, self.settings.dropout)
+    def _standardise(self, inputs: Inputs) -> None:
+        self.centre_: Inputs = inputs.mean(axis=0)
+        self.spread_: Inputs = np.maximum(inputs.std(axis=0), np.float32(1e-3))
 
-    def _forward(self, inputs: Floats, flat: NDArray[np.float32]) -> Floats:
-        n_inputs, n_labels, *hidden = (int(width) for width in self.shape_)
-        network = FusionMLP(n_inputs, n_labels, hidden)
-        nn.utils.vector_to_parameters(torch.from_numpy(np.array(flat)), network.parameters())
-        network.eval()
-        with torch.inference_mode():
-            return np.asarray(network(torch.from_numpy(inputs.astype(np.float32))).numpy(), dtype=np.float64)
+    def _standardised(self, inputs: Inputs) -> Inputs:
+        return np.ascontiguousarray((inputs - self.centre_) / self.spread_, dtype=np.float32)
 
 
 class ResidualMLP(PublishedMLP):
@@ -115,25 +130,16 @@ class ResidualMLP(PublishedMLP):
     whole sources are dropped at random in training; three networks of other seeds and validation parts are averaged.
     """
 
-    rung: ClassVar[str] = "mlp"
     min_rows: ClassVar[int] = 100
     bag: ClassVar[int] = 3
     source_dropout: ClassVar[float] = 0.15
 
     def _learn(self, evidence: Evidence, rows: FusionRows) -> None:
         self.weights_, self.biases_ = pooled(np.stack([evidence[name] for name in self.names]), rows)
-        inputs, base = self._inputs(evidence), self._pool(evidence)
-        self._standardise(inputs)
-        scaled, networks = (inputs - self.centre_) / self.spread_, []
-        for seed in range(self.random_state, self.random_state + self.bag):
-            network = self._network(inputs.shape[1], len(rows.labels), seed)
-            nn.init.zeros_(network.layers[-1].weight)  # type: ignore[arg-type]
-            nn.init.zeros_(network.layers[-1].bias)  # type: ignore[arg-type]
-            fitting = _Fitting(self.settings, multi_label=rows.multi_label, random_state=seed)
-            fitting.run(network, scaled, base, rows, n_sources=len(self.names), source_dropout=self.source_dropout)
-            networks.append(_flat(network))
-        self.network_state_ = np.stack(networks)
-        self.shape_ = np.array([inputs.shape[1], len(rows.labels), *self.settings.hidden_dims])
+        self._train(self._inputs(evidence), self._pool(evidence), rows)
+
+    def _new_network(self, n_inputs: int, n_labels: int, seed: int) -> torch.nn.Module:
+        return start_at_zero(super()._new_network(n_inputs, n_labels, seed), n_inputs)
 
     def _pool(self, evidence: Evidence) -> Floats:
         weighted = [weight * evidence[name] for name, weight in zip(self.names, self.weights_, strict=True)]
@@ -141,118 +147,89 @@ class ResidualMLP(PublishedMLP):
 
     def _parts(self, evidence: Evidence) -> Evidence:
         parts = {name: weight * evidence[name] for name, weight in zip(self.names, self.weights_, strict=True)}
-        inputs = (self._inputs(evidence) - self.centre_) / self.spread_
-        residual = np.mean([self._forward(inputs, flat) for flat in self.network_state_], axis=0)
-        return parts | {INTERACTION: residual + self.biases_}
+        return parts | {INTERACTION: self._network_logits(self._inputs(evidence)) + self.biases_}
 
     def weights(self) -> dict[str, float]:
         """Return each source's weight in the pool that the network corrects."""
         return {name: float(weight) for name, weight in zip(self.names, self.weights_, strict=True)}
 
-    def _inputs(self, evidence: Evidence) -> Floats:
+    def _inputs(self, evidence: Evidence) -> Inputs:
         """Return, source by source, K scores, mask, margin, entropy and agreement with the pool: (n, S (K + 4))."""
         pool = self._pool(evidence)
         return np.concatenate([self._block(evidence[name], pool) for name in self.names], axis=1)
 
-    def _block(self, scores: Floats, pool: Floats) -> Floats:
+    def _source_of_input(self) -> NDArray[np.intp] | None:
+        return np.repeat(np.arange(len(self.names)), len(self.biases_) + 4)
+
+    def _standardise(self, inputs: Inputs) -> None:
+        """Leave masks as they are: 1 for a source that is there, so that 0 means that it is left out."""
+        super()._standardise(inputs)
+        width = len(self.biases_) + 4
+        masks = np.arange(len(self.names)) * width + len(self.biases_)
+        self.centre_[masks], self.spread_[masks] = 0.0, 1.0
+
+    def _block(self, scores: Floats, pool: Floats) -> Inputs:
         bounded = _bounded(scores)
         if self.multi_label:
-            p = np.clip(expit(scores), 1e-6, 1 - 1e-6)
+            p = np.clip(expit(bounded), 1e-6, 1 - 1e-6)
             margin = np.abs(p - 0.5).min(axis=1)
             entropy = -(p * np.log(p) + (1 - p) * np.log1p(-p)).mean(axis=1)
             agreement = ((scores > 0) == (pool > 0)).mean(axis=1)
         else:
-            p = np.clip(softmax(scores, axis=1), 1e-9, 1)
-            ordered = np.sort(p, axis=1)
+            p = np.clip(softmax(bounded, axis=1), 1e-9, 1)
+            ordered = np.partition(p, -2, axis=1) if p.shape[1] > 1 else p
             margin = ordered[:, -1] - (ordered[:, -2] if p.shape[1] > 1 else 0.0)
             entropy = -(p * np.log(p)).sum(axis=1)
-            agreement = (scores.argmax(axis=1) == pool.argmax(axis=1)).astype(np.float64)
-        return np.column_stack([bounded, np.ones(len(scores)), margin, entropy, agreement])
+            agreement = (scores.argmax(axis=1) == pool.argmax(axis=1)).astype(np.float32)
+        block = np.column_stack([bounded, np.ones(len(scores)), margin, entropy, agreement])
+        return np.asarray(block, dtype=np.float32)
 
 
-@dataclass
-class _Fitting:
-    """One training run of a network on top of fixed base logits, with early stopping and the best weights restored."""
+class EmbeddingsMLP(ResidualMLP):
+    """The residual network with the texts' frozen vectors beside the sources' evidence.
 
-    settings: NetworkSettings
-    multi_label: bool
-    random_state: int
+    This is the form of the paper's abstract. The vectors enter as their first principal components, at most
+    `most_components` and one per `rows_per_component` rows; all are left out together, like a source.
+    """
 
-    def run(
-        self,
-        network: FusionMLP,
-        inputs: Floats,
-        base: Floats,
-        rows: FusionRows,
-        *,
-        n_sources: int = 1,
-        source_dropout: float = 0.0,
-    ) -> None:
-        x, offset, y, weight = (_tensor(a) for a in (inputs, base, targets_of(rows), rows.weight))
-        draw = torch.Generator().manual_seed(self.random_state)
-        held_out = _validation_rows(rows.clusters, self.random_state)
-        train, check = torch.from_numpy(np.flatnonzero(~held_out)), torch.from_numpy(np.flatnonzero(held_out))
-        optimiser = torch.optim.AdamW(
-            network.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
-        )
-        best, kept, waited = self._loss(network, x, offset, y, weight, check), _copied(network), 0
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
-            for _ in range(self.settings.epochs):
-                network.train()
-                shuffled = train[torch.randperm(len(train), generator=draw)]
-                for chosen in torch.split(shuffled, self.settings.batch_size or max(64, len(train) // 30)):
-                    seen = _without_some_sources(x[chosen], n_sources, source_dropout, draw)
-                    loss = self._losses(network(seen) + offset[chosen], y[chosen]) @ weight[chosen] / len(chosen)
-                    optimiser.zero_grad()
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    optimiser.step()
-                now = self._loss(network, x, offset, y, weight, check)
-                waited = 0 if now < best else waited + 1
-                if now < best:
-                    best, kept = now, _copied(network)
-                if waited >= self.settings.patience:
-                    break
-        network.load_state_dict(kept)
+    rung: ClassVar[str] = "embeddings"
+    uses_embeddings: ClassVar[bool] = True
+    most_components: ClassVar[int] = 64
+    rows_per_component: ClassVar[int] = 10
 
-    def _loss(self, network: FusionMLP, x: Tensor, offset: Tensor, y: Tensor, weight: Tensor, rows: Tensor) -> float:
-        network.eval()
-        with torch.inference_mode():
-            return float(self._losses(network(x[rows]) + offset[rows], y[rows]) @ weight[rows])
+    def _learn(self, evidence: Evidence, rows: FusionRows) -> None:
+        vectors = evidence[EMBEDDINGS]
+        self.vector_centre_: Inputs = vectors.mean(axis=0).astype(np.float32)
+        most = min(self.most_components, max(1, len(vectors) // self.rows_per_component), vectors.shape[1])
+        self.components_: Inputs = _main_directions(vectors - vectors.mean(axis=0), most)
+        super()._learn(evidence, rows)
 
-    def _losses(self, logits: Tensor, y: Tensor) -> Tensor:
-        if self.multi_label:
-            return nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="none").sum(dim=1)
-        return nn.functional.cross_entropy(logits, y, reduction="none")
+    def _inputs(self, evidence: Evidence) -> Inputs:
+        """Return the residual network's inputs, and the vectors' components after them."""
+        components = (evidence[EMBEDDINGS].astype(np.float32) - self.vector_centre_) @ self.components_
+        return np.concatenate([super()._inputs(evidence), components], axis=1)
+
+    def _source_of_input(self) -> NDArray[np.intp] | None:
+        of_sources = super()._source_of_input()
+        of_vectors = np.full(self.components_.shape[1], len(self.names))
+        return of_vectors if of_sources is None else np.concatenate([of_sources, of_vectors])
+
+    def _standardise(self, inputs: Inputs) -> None:
+        """Scale all components alike: their variances say what is signal."""
+        super()._standardise(inputs)
+        n = self.components_.shape[1]
+        self.spread_[-n:] = np.sqrt((self.spread_[-n:] ** 2).mean())
 
 
-def _validation_rows(clusters: Any, random_state: int) -> Any:
-    """Return a mask of about a fifth of the rows, equal texts together, never all rows of either side."""
-    unique, inverse = np.unique(clusters, return_inverse=True)
-    drawn = np.random.default_rng(random_state).permutation(len(unique))
-    return np.isin(inverse, drawn[: max(1, len(unique) // 5)])
+def _bounded(scores: Floats) -> Inputs:
+    return np.clip(scores, -10.0, 10.0).astype(np.float32)
 
 
-def _without_some_sources(x: Tensor, n_sources: int, share: float, draw: torch.Generator) -> Tensor:
-    """Return inputs with whole sources' blocks set to their mean (0 once standardised), at random by row."""
-    if share == 0 or n_sources < 2:
-        return x
-    kept = torch.rand((len(x), n_sources, 1), generator=draw) >= share
-    return (x.view(len(x), n_sources, -1) * kept).view(len(x), -1)
-
-
-def _bounded(scores: Floats) -> Floats:
-    return np.asarray(np.clip(scores, -10.0, 10.0))
-
-
-def _tensor(array: Floats) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-
-
-def _copied(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in network.state_dict().items()}
-
-
-def _flat(network: nn.Module) -> NDArray[np.float32]:
-    flat: NDArray[np.float32] = nn.utils.parameters_to_vector(network.parameters()).detach().numpy().copy()
-    return flat
+def _main_directions(centred: Floats, most: int) -> Inputs:
+    """Return the directions (D, most) of the largest variance of vectors (n, D), as principal components do."""
+    fewer_rows = len(centred) < centred.shape[1]
+    products = centred @ centred.T if fewer_rows else centred.T @ centred
+    _, found = eigh(products, subset_by_index=(len(products) - most, len(products) - 1))
+    directions = centred.T @ found if fewer_rows else found
+    lengths = np.maximum(np.linalg.norm(directions, axis=0), 1e-12)
+    return np.ascontiguousarray(directions / lengths, dtype=np.float32)

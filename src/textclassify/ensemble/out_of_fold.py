@@ -35,13 +35,21 @@ def held_out_folds(
     """Return the fold that holds each row out, (n,); -1 for rows that are in every training part.
 
     Under 2,000 rows there are `n_folds` folds; from there on, or with `one_model`, a stratified fifth is reserved as
-    fold 0 and the rest only trains. Rows of equal text or of one group stay together.
+    fold 0 and the rest only trains. Rows of equal text or of one group stay together. Rows that may not judge
+    (`TrainingData.honest_rows`) are held out of nothing, and neither are rows of their clusters.
     """
+    judging = ~np.isin(data.clusters, data.clusters[~data.honest_rows])
+    folds = np.full(len(data), np.int16(-1))
+    if not judging.any():
+        return folds
+    gold, clusters = data.gold[judging], data.clusters[judging]
     if not one_model and len(data) < RESERVE_FROM:
-        return assign_folds(data.gold, n_folds, data.clusters, random_state=random_state)
-    fifths = assign_folds(data.gold, round(1 / RESERVED_SHARE), data.clusters, random_state=random_state)
+        folds[judging] = assign_folds(gold, n_folds, clusters, random_state=random_state)
+        return folds
+    fifths = assign_folds(gold, round(1 / RESERVED_SHARE), clusters, random_state=random_state)
     held_out = min(fifths[fifths >= 0], default=0)  # with few groups, the first fifth may be empty
-    return np.where(fifths == held_out, np.int16(0), np.int16(-1))
+    folds[judging] = np.where(fifths == held_out, np.int16(0), np.int16(-1))
+    return folds
 
 
 class FoldAverage(TextClassifier):

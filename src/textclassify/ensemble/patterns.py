@@ -14,7 +14,8 @@ from textclassify.core.scores import Scores
 from textclassify.ensemble.ladder import WITHOUT_LLM, Ladder
 from textclassify.ensemble.ladder_report import LadderReport
 from textclassify.ensemble.pooling import BestSingle
-from textclassify.ensemble.rows import FusionRows, complete
+from textclassify.ensemble.readings import Floats
+from textclassify.ensemble.rows import EMBEDDINGS, FusionRows, complete
 
 Names = tuple[str, ...]
 
@@ -45,7 +46,7 @@ class Patterns:
     @property
     def full(self) -> Ladder:
         """The ladder of all sources that there are rows for in common."""
-        return self._fitted_on(self.rows.names)
+        return self._fitted_on(self.rows.available)
 
     @property
     def deployed(self) -> Ladder:
@@ -53,15 +54,15 @@ class Patterns:
 
         Where a language model turned out not to be needed, that is the ladder fitted without any, on all its rows.
         """
-        return self._free if self._needs_no_llm else self.full
+        return self.full if self.asks_llm or not self._has_both else self.free
 
     @property
     def report(self) -> LadderReport:
         """What was compared with all sources, and what was deployed in the end."""
         report = self.full.report
-        if not self._needs_no_llm:
+        if self.asks_llm or not self._has_both:
             return report
-        without = self._free
+        without = self.free
         name = without.report.selected if isinstance(without.combiner, BestSingle) else WITHOUT_LLM
         gate = report.gate
         if gate is not None and gate.passed:
@@ -69,26 +70,45 @@ class Patterns:
         return replace(report, selected=name, gate=gate, weights=without.report.weights)
 
     @property
-    def _free(self) -> Ladder:
-        return self._fitted_on(self.free_names)
+    def free(self) -> Ladder:
+        """The ladder fitted without language models, on all rows that the other sources scored."""
+        return self._fitted_on(self.free_available)
 
     @property
-    def _needs_no_llm(self) -> bool:
-        has_both = bool(self.free_names) and len(self.free_names) < len(self.rows.names)
-        return has_both and not set(self.full.combiner.needs) & self.llm_names
+    def free_available(self) -> Names:
+        """The sources that ask no language model, and "embeddings" where there are any."""
+        return tuple(name for name in self.rows.available if name not in self.llm_names)
+
+    @property
+    def asks_llm(self) -> bool:
+        """Whether a language model's scores make a difference to what is deployed."""
+        return bool(set(self.full.combiner.needs) & self.llm_names)
+
+    @property
+    def _has_both(self) -> bool:
+        return 0 < len(self.free_names) < len(self.rows.names)
 
     def ladder_for(self, names: Names) -> Ladder:
         """Return the ladder for rows that exactly the named sources scored.
 
         Rows without any language model's scores get the ladder that was fitted without language models, whole.
         """
-        answering = self.deployed if set(names) & self.llm_names or not self.free_names else self._free
+        answering = self.deployed if set(names) & self.llm_names or not self.free_names else self.free
         if set(answering.combiner.needs) <= set(names):
             return answering
         return self._fitted_on(names)
 
-    def by_row(self, sources: Mapping[str, Scores]) -> list[tuple[Names, NDArray[np.intp]]]:
-        """Return which sources scored which rows; rows that none scored are left out."""
+    def held_out(self, names: Names) -> Floats:
+        """Return the cross-fitted scores (n, K) of the ladder of the named sources; NaN where there are none."""
+        ladder = self._fitted_on(names)
+        usable, _ = self._learnable_names[self._ordered(names)]
+        everywhere = np.full((len(self.rows), len(self.rows.labels)), np.nan)
+        if ladder.held_out is not None:
+            everywhere[self.rows.scored_by(usable)] = ladder.held_out
+        return everywhere
+
+    def by_row(self, sources: Mapping[str, Scores], extra: Names = ()) -> list[tuple[Names, NDArray[np.intp]]]:
+        """Return which sources scored which rows, with what every row has; rows that no source scored are left out."""
         names = [name for name in sources if name in self.rows.sources]
         if not names:
             return []
@@ -98,23 +118,33 @@ class Patterns:
         for number, pattern in enumerate(patterns.T):
             present = tuple(name for name, there in zip(names, pattern, strict=True) if there)
             if present:
-                found.append((present, np.flatnonzero(which.ravel() == number)))
+                found.append((present + extra, np.flatnonzero(which.ravel() == number)))
         return found
 
     def _fitted_on(self, names: Names) -> Ladder:
-        names = tuple(sorted(names))
+        names = self._ordered(names)
         if names not in self._learnable_names:
             self._learnable_names[names] = self._learnable(names)
         usable, notes = self._learnable_names[names]
         if usable not in self.fitted:
             rows = self.rows.only(usable)
-            with silenced() if self.fitted else nullcontext():
-                ladder = self.fitted[usable] = self.new_ladder().fit(rows)
-            ladder.report = replace(ladder.report, notes=(*ladder.report.notes, *notes))
             free = tuple(name for name in usable if name not in self.llm_names)
-            if ladder.without_llm is not None and len(self.rows.only(free)) == len(rows):
-                self.fitted.setdefault(free, ladder.without_llm)  # fitted on these very rows already
+            with silenced() if self.fitted else nullcontext():
+                ladder = self.fitted[usable] = replace(self.new_ladder(), unasked=self._unasked(usable, free)).fit(rows)
+            ladder.report = replace(ladder.report, notes=(*ladder.report.notes, *notes))
+            if ladder.without_llm is not None:
+                self.fitted.setdefault(free, ladder.without_llm)  # fitted on all rows of the free sources
         return self.fitted[usable]
+
+    def _ordered(self, names: Names) -> Names:
+        return tuple(sorted(names, key=self.rows.available.index))
+
+    def _unasked(self, names: Names, free: Names) -> FusionRows | None:
+        """Return the rows that the free sources scored, and not all the named ones."""
+        if not free or len(free) == len(names) or free == (EMBEDDINGS,):
+            return None
+        only_free = np.setdiff1d(self.rows.scored_by(free), self.rows.scored_by(names))
+        return self.rows.take(only_free).only(free) if len(only_free) else None
 
     def _learnable(self, names: Names) -> tuple[Names, list[str]]:
         """Return the names less those without enough rows in common with the others, fewest rows first.
@@ -122,9 +152,11 @@ class Patterns:
         Where no subset can be learned from, all stay: nothing is learned then.
         """
         kept, notes = names, []
-        while len(kept) > 1 and not self.new_ladder().can_learn(self.rows.only(kept)):
-            scored = {name: int(complete(self.rows.sources[name]).sum()) for name in kept}
-            fewest = min(kept, key=lambda name: (scored[name], name not in self.llm_names, name))
+        while not self.new_ladder().can_learn(self.rows.only(kept)):
+            scored = {name: len(self.rows.scored_by([name])) for name in kept if name in self.rows.sources}
+            if len(scored) < 2:
+                return names, []
+            fewest = min(scored, key=lambda name: (scored[name], name not in self.llm_names, name))
             notes.append(f"{fewest} is left out: only {scored[fewest]} of {len(self.rows)} rows have its scores")
             kept = tuple(name for name in kept if name != fewest)
-        return (kept, notes) if self.new_ladder().can_learn(self.rows.only(kept)) else (names, [])
+        return kept, notes

@@ -39,7 +39,7 @@ class LogLinearPool(Combiner):
     biases_: Floats
 
     def _learn(self, evidence: Evidence, rows: FusionRows) -> None:
-        self.weights_, self.biases_ = pooled(_stacked(evidence, self.names), rows)
+        self.weights_, self.biases_ = pooled(stacked_evidence(evidence, self.names), rows)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ class VectorScalingPool(Combiner):
     biases_: Floats
 
     def _learn(self, evidence: Evidence, rows: FusionRows) -> None:
-        stacked, targets = _stacked(evidence, self.names), targets_of(rows)
+        stacked, targets = stacked_evidence(evidence, self.names), targets_of(rows)
         shared, _ = pooled(stacked, rows)
         stacked = stacked * (shared > 0)[:, None, None]  # what the pool leaves out stays out
         shape = (len(self.names), stacked.shape[2])
@@ -190,7 +190,8 @@ def _pooled_all(stacked: Floats, rows: FusionRows) -> tuple[float, Floats, Float
     return loss, found[:n_sources], found[n_sources:] if rows.multi_label else np.zeros(n_labels)
 
 
-def _stacked(evidence: Evidence, names: tuple[str, ...]) -> Floats:
+def stacked_evidence(evidence: Evidence, names: tuple[str, ...]) -> Floats:
+    """Return the sources' evidence as one array (S, n, K)."""
     return np.stack([evidence[name] for name in names])
 
 

@@ -12,18 +12,25 @@ from scipy.special import log_softmax
 from textclassify.core.labels import Gold
 from textclassify.core.scales import Scale
 from textclassify.core.scores import Scores
-from textclassify.statistics.calibration import TemperatureScaling
+from textclassify.errors import ConfigError, NotFittedError
+from textclassify.statistics.calibration import CALIBRATORS, Calibrator, CalibratorChoice, new_calibrator
 
 Floats: TypeAlias = NDArray[np.float64]
 Arrays: TypeAlias = dict[str, NDArray[Any]]
+
+_NAME = "calibrator"
+"""Key of the calibrator's name in a saved reading."""
 
 
 class Reading(ABC):
     """One source's scores turned into evidence (n, K); learned on rows that the source was not trained on."""
 
     @abstractmethod
-    def fit_read(self, scores: Scores, gold: Gold, weight: Floats) -> Floats:
-        """Learn, and return the evidence of the same rows, each without its own influence where that matters."""
+    def fit_read(self, scores: Scores, gold: Gold, weight: Floats, clusters: NDArray[np.int64] | None = None) -> Floats:
+        """Learn, and return the evidence of the same rows, each without its own influence where that matters.
+
+        `clusters` (n,) are rows that belong together, and are left out together where rows are held out.
+        """
 
     @abstractmethod
     def read(self, scores: Scores) -> Floats:
@@ -38,39 +45,77 @@ class Reading(ABC):
         """Take over what another reading learned."""
 
 
-def reading_for(scores: Scores) -> Reading:
-    """Return the reading that fits the scale: votes through their confusion, all else through one temperature."""
-    return VoteReading(multi_label=scores.multi_label) if scores.scale is Scale.VOTE_SHARE else TemperatureReading()
+def reading_for(scores: Scores, calibrator: CalibratorChoice = None) -> Reading:
+    """Return the reading that fits the scale: votes through their confusion, all else through a calibrator.
+
+    `calibrator`: one of `CALIBRATORS`, a class or callable that makes one; None = by the number of rows.
+    """
+    if scores.scale is Scale.VOTE_SHARE:
+        return VoteReading(multi_label=scores.multi_label)
+    return CalibratedReading(calibrator)
 
 
-class TemperatureReading(Reading):
-    """Log-probabilities or log-odds divided by one temperature (Guo et al. 2017)."""
+class CalibratedReading(Reading):
+    """Log-probabilities or log-odds through a calibrator, which is chosen when the number of rows is known."""
 
-    def __init__(self) -> None:
-        self.scaling = TemperatureScaling()
+    calibrator: Calibrator
 
-    def fit_read(self, scores: Scores, gold: Gold, weight: Floats) -> Floats:
-        """Learn the temperature; one number for all rows, so no row's own influence needs taking out."""
-        self.scaling.fit(raw_evidence(scores), gold, weight)
-        return self.read(scores)
+    def __init__(self, choice: CalibratorChoice = None) -> None:
+        self.choice = choice
+
+    def fit_read(self, scores: Scores, gold: Gold, weight: Floats, clusters: NDArray[np.int64] | None = None) -> Floats:
+        """Learn the calibrator, and return each row as the others would have it calibrated."""
+        raw = raw_evidence(scores)
+        n_rows = int((~np.isnan(raw).any(axis=1) & (weight > 0)).sum())
+        self.calibrator = new_calibrator(self.choice, n_rows, raw.shape[1], multi_label=scores.multi_label)
+        return self.calibrator.fit_held_out(raw, gold, weight, clusters=clusters)
 
     def read(self, scores: Scores) -> Floats:
         """Return the calibrated scores."""
-        return self.scaling.transform(raw_evidence(scores))
+        if not hasattr(self, "calibrator"):
+            raise NotFittedError(
+                "this reading has learned no calibrator yet; call fit_read(scores, gold, weight) first"
+            )
+        return self.calibrator.transform(raw_evidence(scores))
 
     def state(self) -> Arrays:
-        """Return the temperature."""
-        return dict(self.scaling.state())
+        """Return what the calibrator learned, and its name as the bytes of UTF-8."""
+        name = np.frombuffer(self.calibrator.name.encode(), dtype=np.uint8)
+        return {_NAME: name, **self.calibrator.state()}
 
     def load_state(self, state: Arrays) -> None:
-        """Take over a temperature."""
-        self.scaling.load_state(state)
+        """Take over what another reading learned; a calibrator of one's own must be given again.
+
+        Raises:
+            ConfigError: it was learned by a calibrator that neither the library nor `choice` has.
+
+        """
+        name = bytes(state[_NAME]).decode() if _NAME in state else "temperature"  # once there was no other
+        calibrator = self._named(name)
+        self.calibrator = calibrator.load_state({key: array for key, array in state.items() if key != _NAME})
+
+    def _named(self, name: str) -> Calibrator:
+        if name in CALIBRATORS:
+            return CALIBRATORS[name]()
+        own = new_calibrator(self.choice, 0, 0, multi_label=False)
+        if own.name != name:
+            raise ConfigError(
+                f"these scores were calibrated by {name!r}, which is not part of textclassify; pass "
+                "calibrator= as it was in fit"
+            )
+        return own
 
 
 class RawReading(Reading):
     """Scores taken at their word, for when there are no rows to learn from."""
 
-    def fit_read(self, scores: Scores, gold: Gold, weight: Floats) -> Floats:  # noqa: ARG002 - nothing is learned
+    def fit_read(
+        self,
+        scores: Scores,
+        gold: Gold,  # noqa: ARG002 - nothing is learned
+        weight: Floats,  # noqa: ARG002
+        clusters: NDArray[np.int64] | None = None,  # noqa: ARG002
+    ) -> Floats:
         """Return the scores as they are."""
         return raw_evidence(scores)
 
@@ -101,7 +146,13 @@ class VoteReading(Reading):
         self.strength = strength
         self.tables_: Floats
 
-    def fit_read(self, scores: Scores, gold: Gold, weight: Floats) -> Floats:
+    def fit_read(
+        self,
+        scores: Scores,
+        gold: Gold,
+        weight: Floats,
+        clusters: NDArray[np.int64] | None = None,  # noqa: ARG002 - each row is left out by itself
+    ) -> Floats:
         """Count votes by label, and return each row's evidence from the counts of all other rows."""
         votes = self._votes(scores)
         answers = self._answers(gold, scores.values.shape[1])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,12 @@ from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.texts import listed
 from textclassify.errors import ScoresError
 
+EMBEDDINGS = "embeddings"
+"""What the texts' vectors are called wherever sources are named."""
+
+Embeddings: TypeAlias = NDArray[np.float32]
+Learned = TypeVar("Learned")
+
 
 @dataclass(frozen=True, eq=False)
 class FusionRows:
@@ -26,6 +32,7 @@ class FusionRows:
         gold: encoded by the sources' labels.
         clusters: (n,) rows of one number (equal text, or one group) stay together in every split.
         weight: (n,) weights.
+        embeddings: (n, D) vectors of the texts by a model that was not trained on them; None = not given.
 
     """
 
@@ -33,11 +40,18 @@ class FusionRows:
     gold: Gold
     clusters: NDArray[np.int64]
     weight: NDArray[np.float64] = field(repr=False)
+    embeddings: Embeddings | None = field(default=None, repr=False)
+    _learned: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The sources' names, sorted."""
         return tuple(self.sources)
+
+    @property
+    def available(self) -> tuple[str, ...]:
+        """The sources' names, and "embeddings" where there are any."""
+        return self.names if self.embeddings is None else (*self.names, EMBEDDINGS)
 
     @property
     def labels(self) -> tuple[Label, ...]:
@@ -55,17 +69,58 @@ class FusionRows:
     def take(self, rows: ArrayLike) -> Self:
         """Return the rows that an index array or mask selects."""
         sources = {name: scores.take(rows) for name, scores in self.sources.items()}
-        return type(self)(sources, self.gold[rows], self.clusters[rows], self.weight[rows])  # type: ignore[index]
+        vectors = None if self.embeddings is None else self.embeddings[rows]  # type: ignore[index]
+        return type(self)(sources, self.gold[rows], self.clusters[rows], self.weight[rows], vectors)  # type: ignore[index]
+
+    def scored_by(self, names: Iterable[str]) -> NDArray[np.intp]:
+        """Return the rows that all the named sources scored."""
+        return np.flatnonzero(np.all([complete(self.sources[name]) for name in names if name != EMBEDDINGS], axis=0))
+
+    def splits(self, folds: NDArray[np.int16]) -> list[tuple[NDArray[np.intp], Self, Self]]:
+        """Return per fold: which rows it holds out, the rows to learn from, and the held-out ones.
+
+        The same parts in every call, so that what one rung learned of them (`learned`) serves the others.
+        """
+
+        def parts() -> list[tuple[NDArray[np.intp], Self, Self]]:
+            held_out = [np.flatnonzero(folds == fold) for fold in np.unique(folds[folds >= 0])]
+            return [(rows, self.take(np.setdiff1d(np.arange(len(self)), rows)), self.take(rows)) for rows in held_out]
+
+        return self.learned(("splits", folds.tobytes()), parts)
+
+    def learned(self, key: Hashable, learn: Callable[[], Learned]) -> Learned:
+        """Return what `learn` makes of these rows; it is called once for a key."""
+        if key not in self._learned:
+            self._learned[key] = learn()
+        return self._learned[key]  # type: ignore[no-any-return] # one key, one kind
+
+    def joined(self, other: Self) -> Self:
+        """Return these rows and then others of the same sources."""
+        sources = {name: Scores.concat([scores, other.sources[name]]) for name, scores in self.sources.items()}
+        gold: Gold = np.concatenate([self.gold, other.gold])
+        clusters = np.concatenate([self.clusters, other.clusters])
+        vectors = None
+        if self.embeddings is not None and other.embeddings is not None:
+            vectors = np.concatenate([self.embeddings, other.embeddings])
+        return type(self)(sources, gold, clusters, np.concatenate([self.weight, other.weight]), vectors)
 
     def only(self, names: Iterable[str]) -> Self:
-        """Return the rows that all the named sources scored, with these sources alone."""
-        chosen = {name: self.sources[name] for name in sorted(names)}
-        scored = np.all([complete(scores) for scores in chosen.values()], axis=0)
-        return type(self)(chosen, self.gold, self.clusters, self.weight).take(np.flatnonzero(scored))
+        """Return the rows that all the named sources scored, with these sources (and "embeddings") alone."""
+        names = set(names)
+        kept = replace(
+            self,
+            sources={name: self.sources[name] for name in sorted(names - {EMBEDDINGS})},
+            embeddings=self.embeddings if EMBEDDINGS in names else None,
+        )
+        return kept.take(self.scored_by(names))
 
 
 def fusion_rows(
-    sources: Mapping[str, Scores], gold: Any, groups: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    sources: Mapping[str, Scores],
+    gold: Any,
+    groups: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    embeddings: ArrayLike | None = None,
 ) -> FusionRows:
     """Return checked rows to learn a fusion from; sources that scored no text at all are left out.
 
@@ -75,6 +130,8 @@ def fusion_rows(
         LabelError: a gold label is missing or unknown.
 
     """
+    if EMBEDDINGS in sources:
+        raise ScoresError(f"no source can be called {EMBEDDINGS!r}; vectors go to the argument of that name")
     checked = aligned(sources)
     for name, scores in checked.items():
         seen = scores.answered & (scores.fold == IN_SAMPLE) if scores.fold is not None else np.zeros(0, dtype=bool)
@@ -95,7 +152,8 @@ def fusion_rows(
     useful = {name: scores for name, scores in checked.items() if complete(scores).any()}
     if not useful:
         raise ScoresError(f"no source scored any text ({listed(checked)}); see scores.status for the reasons")
-    return FusionRows(useful, encoded, _clusters(useful, groups, len(first)), _weights(sample_weight, len(first)))
+    clusters, weight = _clusters(useful, groups, len(first)), _weights(sample_weight, len(first))
+    return FusionRows(useful, encoded, clusters, weight, checked_embeddings(embeddings, len(first)))
 
 
 def aligned(sources: Mapping[str, Scores]) -> dict[str, Scores]:
@@ -128,6 +186,23 @@ def aligned(sources: Mapping[str, Scores]) -> dict[str, Scores]:
             row = int(np.flatnonzero(scores.row_ids != first.row_ids)[0])
             raise ScoresError(f"row {row} of {name!r} and of {names[0]!r} are different texts; score them in one order")
     return {name: sources[name] for name in names}
+
+
+def checked_embeddings(embeddings: ArrayLike | None, n: int) -> Embeddings | None:
+    """Return the vectors of n texts as (n, D) float32; None stays None.
+
+    Raises:
+        ScoresError: another shape, or a number that is not finite.
+
+    """
+    if embeddings is None:
+        return None
+    vectors = np.asarray(embeddings, dtype=np.float32)
+    if vectors.ndim != 2 or len(vectors) != n or not np.isfinite(vectors).all():
+        raise ScoresError(
+            f"embeddings have shape {vectors.shape}; pass one vector of finite numbers per text, ({n}, D)"
+        )
+    return vectors
 
 
 def complete(scores: Scores) -> NDArray[np.bool_]:

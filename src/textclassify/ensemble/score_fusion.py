@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from textclassify.core.labels import Label
 from textclassify.core.result import ClassificationResult, decide
-from textclassify.core.scales import Method, Scale, Status
-from textclassify.core.scores import Scores, check_same_labels
-from textclassify.core.seeds import check_seed
-from textclassify.core.storage import new_folder, read_manifest, write_manifest
-from textclassify.core.texts import did_you_mean, listed
-from textclassify.ensemble.ladder import Ladder, RungFactory
-from textclassify.ensemble.ladder_report import LadderReport
-from textclassify.ensemble.patterns import Patterns
-from textclassify.ensemble.pooling import LogLinearPool, VectorScalingPool
+from textclassify.core.scores import Scores
+from textclassify.ensemble.answering import Answers, explained
+from textclassify.ensemble.asking import as_if_asked, curve_on, rows_to_ask, training_curve
+from textclassify.ensemble.cost_report import CostCurve
+from textclassify.ensemble.learned_fusion import LearnedFusion
+from textclassify.ensemble.policy import Policy, accepted, n_asked, set_guarantee, shift_of
 from textclassify.ensemble.readings import Floats
-from textclassify.ensemble.rows import FusionRows, aligned, asks_llm, fusion_rows
-from textclassify.ensemble.stored import read_ladder, read_rows, read_rungs, write_ladder, write_rows, write_rungs
-from textclassify.errors import ConfigError, MissingDependencyError, NotFittedError, ScoresError, StorageError
+from textclassify.ensemble.rows import fusion_rows
+from textclassify.errors import ConfigError
 
-COMBINERS = ("auto", "mlp")
-KIND = "score_fusion"
-_KINDS = {True: "multi-label", False: "single-label"}
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from textclassify.ensemble.guarantees import PredictionSets
 
 
-class ScoreFusion:
+class ScoreFusion(LearnedFusion):
     """Learns how to combine sources from out-of-fold scores, and which combination is worth deploying.
 
     Args:
         random_state: seeds folds and networks.
         multi_label: asserted when given; None = as the sources are.
-        metric: the headline metric that no gain in log loss may cost: "accuracy", "micro_f1", "subset_accuracy" or
-            "log_loss"; None = accuracy, for multi-label micro-F1.
-        combiner: "auto" = the ladder with its gate; "mlp" = the network of the paper, always.
+        metric: the headline metric that no gain in log loss may cost, and that thresholds are tuned for: "accuracy",
+            "macro_f1", "micro_f1", "subset_accuracy" or "log_loss"; None = accuracy, for multi-label micro-F1.
+        combiner: "auto" = the ladder with its gate; "mlp" = the network of the paper, always; "embeddings" = a network
+            on the texts' vectors and the scores, always.
         rungs: the rungs to compare, from simple to complex: `Combiner` classes, or callables that take `random_state`;
             None = the defaults.
+        calibrator: how sources that give probabilities are calibrated: a name ("temperature", "vector", "platt",
+            "beta", "isotonic") or a `Calibrator` class; None = by the number of rows.
         llm_sources: names of the sources that ask a language model; None = recognised by how their scores were made,
             else by a name that starts with "llm".
+        non_empty: whether a text always gets a label (multi-label only); None = where all gold rows have one and the
+            metric does not suffer.
+        guard: share of the rows (at most 1,000, at least 200 or none) that nothing is learned from, for `predict_set`
+            and `max_risk`.
+        fusion_mlp: a class with the constructor of `FusionMLP`, to be used in its place.
         hidden_dims, learning_rate, epochs, batch_size: of the network; None = the defaults of `NetworkSettings`.
 
     Learned: `selected_` (name of the deployed rung), `ladder_report_` (what was compared), `weights_`, `needs_` (the
-    sources that make a difference), `labels_`.
+    sources that make a difference), `labels_`, `unused_settings_` (settings of the network that had no effect).
 
     >>> encoder = Scores.from_probabilities([[0.9, 0.1], [0.2, 0.8]], ["ham", "spam"])
     >>> ScoreFusion().fit({"encoder": encoder}, ["ham", "spam"]).predict({"encoder": encoder}).predictions
@@ -55,286 +58,187 @@ class ScoreFusion:
 
     """
 
-    def __init__(
-        self,
-        *,
-        random_state: int = 0,
-        multi_label: bool | None = None,
-        metric: str | None = None,
-        combiner: str = "auto",
-        rungs: Sequence[RungFactory] | None = None,
-        llm_sources: Sequence[str] | None = None,
-        hidden_dims: Sequence[int] | None = None,
-        learning_rate: float | None = None,
-        epochs: int | None = None,
-        batch_size: int | None = None,
-    ) -> None:
-        self.random_state = random_state
-        self.multi_label = multi_label
-        self.metric = metric
-        self.combiner = combiner
-        self.rungs = rungs
-        self.llm_sources = llm_sources
-        self.hidden_dims = hidden_dims
-        self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.batch_size = batch_size
-
-    def fit(
+    def predict(
         self,
         sources: Mapping[str, Scores],
-        gold: Any,
+        embeddings: ArrayLike | None = None,
         *,
-        groups: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        learn: bool = True,
-    ) -> Self:
-        """Learn from scores that each source gave for texts it was not trained on.
+        llm_budget: Any = None,
+        max_risk: float | None = None,
+        confidence: float = 0.95,
+        label_shift: bool = False,
+        cost_per_call: ArrayLike | None = None,
+    ) -> ClassificationResult:
+        """Return answers, with each source's scores and what each adds to every answer.
 
         Args:
-            sources: {name: Scores} for the same n texts; a source may miss some or all of them.
-            gold: n labels, or lists of labels (or a 0/1 matrix) for multi-label.
-            groups: (n,) rows of one group stay together in every split, as rows of equal text do.
-            sample_weight: (n,) weights >= 0, of which only the proportions count; the ladder's comparisons ignore them.
-            learn: False = take the prior weights: for scores that nothing may be learned from.
-
-        Raises:
-            ScoresError: the sources do not fit together, or one was trained on these texts.
-            LabelError: a gold label is missing or unknown.
-
-        """
-        self._refuse_unknown_options()
-        rows = fusion_rows(sources, gold, groups, sample_weight)
-        if self.multi_label is not None and self.multi_label != rows.multi_label:
-            raise ConfigError(f"multi_label={self.multi_label}, but the sources' scores say {rows.multi_label}")
-        self.labels_: tuple[Label, ...] = rows.labels
-        self.multi_label_ = rows.multi_label
-        self.llm_sources_ = frozenset(
-            [name for name, scores in rows.sources.items() if asks_llm(name, scores)]
-            if self.llm_sources is None
-            else self.llm_sources
-        )
-        self.known_names_ = tuple(sorted(sources))
-        self._learns = learn
-        self.patterns_ = Patterns(rows, self.llm_sources_, self._new_ladder)
-        self.ladder_report_: LadderReport = self.patterns_.report
-        return self
-
-    @property
-    def rows_(self) -> FusionRows:
-        """What was learned from."""
-        return self._require_fit().patterns_.rows
-
-    @property
-    def selected_(self) -> str:
-        """Name of the deployed rung; "without_llm" when asking the language model was not worth it."""
-        return self._require_fit().ladder_report_.selected
-
-    @property
-    def needs_(self) -> tuple[str, ...]:
-        """The sources whose scores make a difference to the deployed combiner."""
-        self._require_fit()
-        return self.patterns_.deployed.combiner.needs
-
-    @property
-    def weights_(self) -> dict[str, float]:
-        """Each source's weight in the deployed combiner, where it has one number for it."""
-        return dict(self._require_fit().ladder_report_.weights)
-
-    def predict_scores(self, sources: Mapping[str, Scores]) -> Scores:
-        """Return fused scores; a source may be left out or miss rows, and each row uses what there is for it.
+            sources: {name: Scores} for the same n texts.
+            embeddings: (n, D) vectors of the texts, where the fusion was fitted with them.
+            llm_budget: pass over what language models say of texts that `rows_to_ask` would not ask about.
+            max_risk: withhold answers so that, with the given confidence, at most this share of the others is wrong.
+            confidence: of that bound.
+            label_shift: estimate the labels' shares among these very texts, and answer accordingly.
+            cost_per_call: expected US dollars of a call, one number or (n,); for an `llm_budget` of money.
 
         Raises:
             ScoresError: the sources do not fit together or are unknown to the fusion.
+            DataError: the guard cannot support the guarantee; the message names the rows needed.
 
         """
+        policy = Policy(llm_budget, max_risk, confidence, label_shift)
+        policy.check()
+        if llm_budget is not None:
+            asked = self.rows_to_ask(sources, llm_budget, embeddings, cost_per_call=cost_per_call)
+            sources = as_if_asked(sources, self.llm_sources_, asked)
+        return self.answered(sources, embeddings, policy)
+
+    def answered(
+        self, sources: Mapping[str, Scores], embeddings: ArrayLike | None = None, policy: Policy | None = None
+    ) -> ClassificationResult:
+        """Return answers to scores that were obtained under a policy, whose budget they keep already."""
+        policy = Policy() if policy is None else policy
         known = self._known(sources)
-        first = next(iter(known.values()))
-        values = np.full((len(first), len(self.labels_)), np.nan)
-        for names, rows in self.patterns_.by_row(known):
-            ladder = self.patterns_.ladder_for(names)
-            values[rows] = ladder.scores({name: known[name].take(rows) for name in ladder.combiner.needs})
-        scale = Scale.LOG_ODDS if self.multi_label_ else Scale.LOG_PROBABILITY
-        missing = np.isnan(values).all(axis=1)
-        return Scores.build(
-            values if self.multi_label_ else _normalised(values),
-            self.labels_,
-            scale,
-            source="fusion",
-            method=Method.FUSED,
-            status=np.where(missing, _reason(list(known.values())), Status.OK),
-            cost=np.sum([scores.cost for scores in known.values()], axis=0),
-            row_ids=first.row_ids,
-            calibration=f"{self.selected_} on {self.ladder_report_.n_rows} rows",
-        )
-
-    def predict(self, sources: Mapping[str, Scores]) -> ClassificationResult:
-        """Return answers, with each source's scores and what each adds to every answer."""
-        known = self._known(sources)
-        metadata = {"combiner": self.selected_, "weights": self.weights_}
-        return decide(
-            self.predict_scores(known), sources=known, metadata=metadata, contributions=partial(self._explain, known)
-        )
-
-    def save(self, folder: str | Path) -> None:
-        """Write what was learned into a new folder: JSON and safetensors.
-
-        Raises:
-            StorageError: the folder cannot be written, or a rung of the user's own was deployed.
-
-        """
-        self._require_fit()
-        with new_folder(folder) as temporary:
-            write_manifest(temporary, KIND, self.write_into(temporary))
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Return the fusion that `save` wrote.
-
-        Raises:
-            StorageError: no saved fusion, damaged, or of another version.
-
-        """
-        kind, state = read_manifest(folder)
-        if kind != KIND:
-            raise StorageError(f"{str(folder)!r} holds a {kind}, not a score fusion; use textclassify.load")
-        return cls.read_from(Path(folder), state)
-
-    def write_into(self, folder: Path) -> dict[str, Any]:
-        """Write scores, gold and fitted combiners into an existing folder; return what belongs into JSON."""
-        state: dict[str, Any] = {"options": self._options(), "rows": write_rows(folder, self.rows_)}
-        state["rungs"] = write_rungs(self.rungs)
-        state |= {"llm_sources": sorted(self.llm_sources_), "known": list(self.known_names_), "learns": self._learns}
-        state["combiners"] = [
-            write_ladder(folder / f"combiner_{number}.safetensors", names, ladder)
-            for number, (names, ladder) in enumerate(sorted(self.patterns_.fitted.items()))
-        ]
-        return state
-
-    @classmethod
-    def read_from(cls, folder: Path, state: dict[str, Any]) -> Self:
-        """Return the fusion that `write_into` wrote."""
-        fusion = cls(**state["options"], rungs=read_rungs(state["rungs"]))
-        rows = read_rows(folder, state["rows"])
-        fusion.labels_, fusion.multi_label_ = rows.labels, rows.multi_label
-        fusion.llm_sources_, fusion.known_names_ = frozenset(state["llm_sources"]), tuple(state["known"])
-        fusion._learns = state["learns"]
-        fusion.patterns_ = Patterns(rows, fusion.llm_sources_, fusion._new_ladder)
-        for number, written in enumerate(state["combiners"]):
-            ladder = Ladder((), fusion.llm_sources_, "restored")  # holds what was fitted; new patterns make their own
-            read_ladder(folder / f"combiner_{number}.safetensors", written, ladder, rows)
-            fusion.patterns_.fitted[tuple(written["names"])] = ladder
-        fusion.ladder_report_ = fusion.patterns_.report
-        return fusion
-
-    def _options(self) -> dict[str, Any]:
-        names = (
-            "random_state",
-            "multi_label",
-            "metric",
-            "combiner",
-            "hidden_dims",
-            "learning_rate",
-            "epochs",
-            "batch_size",
-        )
-        return {name: getattr(self, name) for name in names}
-
-    def _explain(self, sources: Mapping[str, Scores], row: int) -> dict[str, float]:
-        one = {name: scores.take([row]) for name, scores in sources.items()}
-        patterns = self.patterns_.by_row(one)
-        if not patterns:
-            return {}
-        parts = self.patterns_.ladder_for(patterns[0][0]).combiner.contributions(one)
-        total = np.sum(list(parts.values()), axis=0)[0]
-        if self.multi_label_:
-            label = int(np.abs(total).argmin())
-            return {name: float(part[0, label]) for name, part in parts.items()}
-        order = np.argsort(-total, kind="stable")
-        rival = order[1] if len(order) > 1 else order[0]
-        return {name: float(part[0, order[0]] - part[0, rival]) for name, part in parts.items()}
-
-    def _known(self, sources: Mapping[str, Scores]) -> dict[str, Scores]:
-        self._require_fit()
-        known = aligned(sources)
-        name, first = next(iter(known.items()))
-        check_same_labels(self.labels_, first.labels, name)
-        if first.multi_label != self.multi_label_:
-            raise ScoresError(
-                f"source {name!r} is {_KINDS[first.multi_label]} and the fusion is {_KINDS[self.multi_label_]}; "
-                f"pass multi_label={self.multi_label_} to Scores.from_probabilities or from_votes"
-            )
-        for name, scores in known.items():
-            if name not in self.known_names_:
-                hint = did_you_mean(name, self.known_names_)
-                raise ScoresError(
-                    f"the fusion was not fitted with a source {name!r}{hint}; it knows {listed(self.known_names_)}"
-                )
-            _check_same_kind(name, self.rows_.sources.get(name), scores)
-        return {name: scores for name, scores in known.items() if name in self.rows_.sources} or known
-
-    def _new_ladder(self) -> Ladder:
-        metric = self.metric or ("micro_f1" if self.multi_label_ else "accuracy")
-        forced = self.combiner == "mlp"
-        rungs = (
-            self._mlp_rungs(published=True) if forced else self._default_rungs() if self.rungs is None else self.rungs
-        )
-        return Ladder(rungs, self.llm_sources_, metric, self.random_state, forced, self._learns)
-
-    def _default_rungs(self) -> list[RungFactory]:
-        rungs: list[RungFactory] = [LogLinearPool, VectorScalingPool]
-        try:
-            return rungs + self._mlp_rungs(published=False)
-        except ImportError:  # without torch the ladder ends one rung earlier
-            return rungs
-
-    def _mlp_rungs(self, *, published: bool) -> list[RungFactory]:
-        try:
-            from textclassify.ensemble.mlp import NetworkSettings, PublishedMLP, ResidualMLP
-        except ImportError as error:
-            raise MissingDependencyError('the "mlp" combiner needs torch; pip install "textclassify[torch]"') from error
-
-        given = {
-            "hidden_dims": None if self.hidden_dims is None else tuple(self.hidden_dims),
-            "learning_rate": self.learning_rate,
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
+        vectors = self._vectors(embeddings, known)
+        found = self._answers(known, vectors)
+        scores = self._scores(found, known)
+        metadata: dict[str, Any] = {
+            "combiner": self.selected_,
+            "weights": self.weights_,
+            "settings_without_effect": self.unused_settings_,
         }
-        settings = NetworkSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-        rung = PublishedMLP if published else ResidualMLP
-        return [partial(rung, settings=settings)]
+        if policy.llm_budget is not None:
+            metadata["asked"] = n_asked(known, self.llm_sources_)
+        if policy.label_shift:
+            shift = shift_of(self, scores)
+            metadata["label_shift"] = str(shift)
+            found = self._decided(shift.transform(found.values))
+            scores = self._scores(found, known)
+        contributions = partial(explained, self.patterns_, known, vectors)
+        result = decide(scores, codes=found.codes, sources=known, metadata=metadata, contributions=contributions)
+        return accepted(self, result, policy)
 
-    def _refuse_unknown_options(self) -> None:
-        if self.combiner not in COMBINERS:
-            hint = did_you_mean(self.combiner, COMBINERS)
-            raise ConfigError(f"unknown combiner {self.combiner!r}{hint}; known: {', '.join(COMBINERS)}")
-        for rung in self.rungs or ():
-            if not callable(rung):
-                raise ConfigError(f"rung {rung!r} is no Combiner class; pass classes such as LogLinearPool")
-        if self.hidden_dims is not None and not all(width > 0 for width in self.hidden_dims):
-            raise ConfigError(f"hidden_dims must be widths of at least 1, got {list(self.hidden_dims)}")
-        check_seed(self.random_state)
+    def predict_set(
+        self,
+        sources: Mapping[str, Scores],
+        alpha: float = 0.1,
+        embeddings: ArrayLike | None = None,
+        *,
+        llm_budget: Any = None,
+        **options: Any,
+    ) -> PredictionSets:
+        """Return for each text a set of labels that holds the right one with probability 1 - alpha (split conformal).
 
-    def _require_fit(self) -> Self:
-        if not hasattr(self, "patterns_"):
-            raise NotFittedError("this ScoreFusion has learned nothing yet; call fit({name: scores}, gold) first")
-        return self
+        Multi-label: sets that miss on average at most a share alpha of a text's labels (conformal risk control).
 
+        Args:
+            sources: {name: Scores} for the same n texts.
+            alpha: share of misses.
+            embeddings: as in `predict`.
+            llm_budget: as in `predict`, as a share.
+            **options: `method` ("lac" or "aps"), `class_conditional`, `at_least_one`, `random_state`.
 
-def _reason(sources: Sequence[Scores]) -> NDArray[np.uint8]:
-    """Return why rows have no scores: the gravest reason that any source gives."""
-    return np.asarray(np.max([scores.status for scores in sources], axis=0, initial=np.uint8(Status.NOT_CALLED)))
+        Raises:
+            DataError: the guard cannot support the guarantee; the message names the rows needed.
 
+        """
+        policy = Policy(llm_budget)
+        guarantee = set_guarantee(self, policy, alpha, **options)
+        if llm_budget is not None:
+            sources = as_if_asked(sources, self.llm_sources_, self.rows_to_ask(sources, llm_budget, embeddings))
+        return guarantee.apply(self.predict_scores(sources, embeddings))
 
-def _check_same_kind(name: str, learned: Scores | None, scores: Scores) -> None:
-    """Refuse probabilities where votes were learned from, and the other way round: they are read differently."""
-    votes = Scale.VOTE_SHARE
-    if learned is not None and scores.answered.any() and (learned.scale is votes) != (scores.scale is votes):
-        raise ScoresError(
-            f"source {name!r} gave {learned.scale.value} in fitting and gives {scores.scale.value} now; "
-            "pass scores made in the same way"
-        )
+    def guard_with(
+        self,
+        sources: Mapping[str, Scores],
+        gold: Any,
+        embeddings: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> None:
+        """Take rows for guarantees: scored by what is deployed, and nothing else was learned from them.
 
+        Args:
+            sources: {name: Scores} of n texts.
+            gold: their labels.
+            embeddings: as in `predict`.
+            groups: (n,) rows that belong together.
 
-def _normalised(values: Floats) -> Floats:
-    return np.maximum(values, np.log(1e-9))
+        """
+        self.guard_ = fusion_rows(self._known(sources), gold, groups, None, embeddings)
+
+    def rows_to_ask(
+        self,
+        sources: Mapping[str, Scores],
+        budget: Any,
+        embeddings: ArrayLike | None = None,
+        *,
+        cost_per_call: ArrayLike | None = None,
+    ) -> NDArray[np.bool_]:
+        """Return which texts the language models are worth asking about within a budget; shape (n,).
+
+        Told by the scores of the sources that ask none. Nowhere, if the fusion found that asking does not pay at all.
+
+        Args:
+            sources: {name: Scores} of the free sources; others are passed over.
+            budget: a share (0.2 or "20%"; a threshold fixed in `fit`, so that no text's answer depends on another), a
+                number of calls (200 or "200 calls") or money ("$1.50"), both spent on the texts that need it most.
+            embeddings: as in `predict_scores`.
+            cost_per_call: expected US dollars, one number or (n,); for a budget of money.
+
+        Raises:
+            ConfigError: the budget is none, its price unknown, or the fusion has no free source.
+
+        """
+        known = self._known(sources)
+        vectors, row_ids = self._vectors(embeddings, known), next(iter(known.values())).row_ids
+        return rows_to_ask(self.deferral_, self.patterns_, known, budget, vectors, cost_per_call, row_ids)
+
+    def cost_curve(
+        self,
+        sources: Mapping[str, Scores],
+        gold: Any,
+        embeddings: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        cost_per_call: float | None = None,
+    ) -> pd.DataFrame:
+        """Return the quality on labelled rows by the share of them that language models are asked about.
+
+        Columns: share, quality, gain and share of the full gain kept, each with its 95% interval, beside what asking at
+        random and asking the most uncertain first would give.
+
+        Args:
+            sources: {name: Scores} of all sources for n texts that nothing was learned from.
+            gold: their labels.
+            embeddings: as in `predict_scores`.
+            groups: (n,) rows of one group are drawn together in the bootstrap, as rows of equal text are.
+            cost_per_call: US dollars, for the price of the last point gained.
+
+        Raises:
+            ConfigError: this fusion does not ask, or has nothing else to answer with.
+
+        """
+        known = self._known(sources)
+        if self.deferral_ is None:
+            raise ConfigError(
+                f"there is no cost curve: what was selected, {self.selected_!r}, asks no language model or only one"
+            )
+        rows = fusion_rows(known, gold, groups, None, embeddings)
+        curve = curve_on(self.deferral_, self.patterns_, rows, self.metric_, cost_per_call=cost_per_call)
+        return curve.to_pandas()
+
+    def training_curve(self, *, cost_per_call: float | None = None) -> CostCurve | None:
+        """Return the cross-fitted cost curve of the rows learned from; None where nobody is worth asking.
+
+        Args:
+            cost_per_call: US dollars, for the price of the last point gained.
+
+        """
+        self._require_fit()
+        return training_curve(self.patterns_, self.metric_, self.random_state, cost_per_call=cost_per_call)
+
+    def _decided(self, values: Floats) -> Answers:
+        """Return other fused scores with the answers that follow, by the thresholds of the deployed combiner."""
+        if self.multi_label_:
+            return Answers(values, np.maximum(self.patterns_.deployed.decision.answers(values), 0))
+        return Answers(values, np.nan_to_num(values, nan=-np.inf).argmax(axis=1))

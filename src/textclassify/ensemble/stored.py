@@ -6,29 +6,36 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.scales import Scale
 from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays
 from textclassify.ensemble.combiners import Combiner
+from textclassify.ensemble.decisions import Decision
+from textclassify.ensemble.deferral import Deferral
 from textclassify.ensemble.ladder import Ladder
 from textclassify.ensemble.ladder_report import Gate, LadderReport, RungReport
-from textclassify.ensemble.rows import FusionRows
+from textclassify.ensemble.learned_fusion import OPTIONS, LearnedFusion
+from textclassify.ensemble.rows import EMBEDDINGS, FusionRows
 from textclassify.errors import StorageError
 
 _COMBINERS = {
     "BestSingle": "pooling",
+    "CrossLabelPool": "cross_label",
+    "EmbeddingsMLP": "mlp",
     "LogLinearPool": "pooling",
     "PriorPool": "pooling",
     "PublishedMLP": "mlp",
     "ResidualMLP": "mlp",
     "VectorScalingPool": "pooling",
 }
-_ROWS = "fusion_rows.safetensors"
+_ROWS, _GUARD, _DEFERRAL = "fusion_rows.safetensors", "guard_rows.safetensors", "deferral.safetensors"
+Fusion = TypeVar("Fusion", bound=LearnedFusion)
 _COLUMNS = ("values", "status", "method", "cost", "row_ids", "fold")
 
 
@@ -65,9 +72,55 @@ class StoredSources(Mapping[str, TextClassifier]):
         return len(self._parts)
 
 
-def write_rows(folder: Path, rows: FusionRows) -> dict[str, Any]:
-    """Write the rows that a fusion learned from; return what belongs into JSON."""
-    arrays = {"gold": rows.gold, "clusters": rows.clusters, "weight": rows.weight}
+def write_fusion(folder: Path, fusion: LearnedFusion) -> dict[str, Any]:
+    """Write a fusion's scores, gold and fitted combiners into an existing folder; return what belongs into JSON."""
+    if isinstance(fusion.calibrator, type) or callable(fusion.calibrator):
+        raise StorageError(f"calibrator {fusion.calibrator!r} is a class of your own and cannot be saved; name one")
+    options = {name: getattr(fusion, name) for name in (*OPTIONS, "calibrator")}
+    if fusion.deferral_ is not None:
+        write_arrays(folder / _DEFERRAL, fusion.deferral_.state())
+    guard = None if fusion.guard_ is None else write_rows(folder / _GUARD, fusion.guard_)
+    return {
+        "options": options,
+        "rows": write_rows(folder / _ROWS, fusion.rows_),
+        "guard": guard,
+        "defers": fusion.deferral_ is not None,
+        "rungs": write_rungs(fusion.rungs),
+        "llm_sources": sorted(fusion.llm_sources_),
+        "known": list(fusion.known_names_),
+        "learns": fusion.learns_,
+        "combiners": [
+            write_ladder(folder / f"combiner_{number}.safetensors", names, ladder)
+            for number, (names, ladder) in enumerate(sorted(fusion.patterns_.fitted.items()))
+        ],
+    }
+
+
+def read_fusion(folder: Path, state: Mapping[str, Any], kind: type[Fusion]) -> Fusion:
+    """Return the fusion that `write_fusion` wrote."""
+    fusion = kind(**state["options"], rungs=read_rungs(state["rungs"]))
+    rows = read_rows(folder / _ROWS, state["rows"])
+    fusion.llm_sources_, fusion.known_names_ = frozenset(state["llm_sources"]), tuple(state["known"])
+    fusion.learns_ = state["learns"]
+    fitted = {}
+    for number, written in enumerate(state["combiners"]):
+        ladder = Ladder((), fusion.llm_sources_, "restored")  # holds what was fitted; new patterns make their own
+        read_ladder(folder / f"combiner_{number}.safetensors", written, ladder, rows)
+        fitted[tuple(written["names"])] = ladder
+    fusion.set_rows(rows, fitted)
+    fusion.deferral_ = None
+    if state["defers"]:
+        arrays = {name: np.array(array) for name, array in read_arrays(folder / _DEFERRAL).items()}
+        fusion.deferral_ = Deferral().load_state(arrays)
+    fusion.guard_ = None if state["guard"] is None else read_rows(folder / _GUARD, state["guard"])
+    return fusion
+
+
+def write_rows(path: Path, rows: FusionRows) -> dict[str, Any]:
+    """Write rows with their scores; return what belongs into JSON."""
+    arrays: dict[str, NDArray[Any]] = {"gold": rows.gold, "clusters": rows.clusters, "weight": rows.weight}
+    if rows.embeddings is not None:
+        arrays[EMBEDDINGS] = rows.embeddings
     described = []
     for number, (name, scores) in enumerate(rows.sources.items()):
         columns = {column: getattr(scores, column) for column in _COLUMNS}
@@ -75,13 +128,13 @@ def write_rows(folder: Path, rows: FusionRows) -> dict[str, Any]:
         described.append(
             {"name": name, "source": scores.source, "scale": scores.scale.value, "calibration": scores.calibration}
         )
-    write_arrays(folder / _ROWS, arrays)
+    write_arrays(path, arrays)
     return {"labels": list(rows.labels), "multi_label": rows.multi_label, "sources": described}
 
 
-def read_rows(folder: Path, state: Mapping[str, Any]) -> FusionRows:
+def read_rows(path: Path, state: Mapping[str, Any]) -> FusionRows:
     """Return the rows that `write_rows` wrote."""
-    arrays = read_arrays(folder / _ROWS)
+    arrays = read_arrays(path)
     sources = {}
     for number, described in enumerate(state["sources"]):
         sources[described["name"]] = Scores(
@@ -92,7 +145,7 @@ def read_rows(folder: Path, state: Mapping[str, Any]) -> FusionRows:
             calibration=described["calibration"],
             **{column: arrays.get(f"{number}.{column}") for column in _COLUMNS},  # type: ignore[arg-type]
         )
-    return FusionRows(sources, arrays["gold"], arrays["clusters"], arrays["weight"])
+    return FusionRows(sources, arrays["gold"], arrays["clusters"], arrays["weight"], arrays.get(EMBEDDINGS))
 
 
 def write_rungs(rungs: Sequence[Any] | None) -> list[str] | None:
@@ -128,9 +181,11 @@ def write_ladder(path: Path, names: tuple[str, ...], ladder: Ladder) -> dict[str
         raise StorageError(
             f"the deployed rung {kind} is not part of textclassify and cannot be saved; pickle the fusion"
         )
-    write_arrays(path, ladder.combiner.state())
+    write_arrays(path, ladder.combiner.state() | {f"decision.{name}": a for name, a in ladder.decision.state().items()})
     sources = list(ladder.combiner.names)  # fewer than `names` where the fusion without a language model answers
-    return {"names": list(names), "sources": sources, "kind": kind, "report": asdict(ladder.report)}
+    return {"names": list(names), "sources": sources, "kind": kind, "report": asdict(ladder.report)} | {
+        "decision": ladder.decision.described()
+    }
 
 
 def read_ladder(path: Path, written: Mapping[str, Any], ladder: Ladder, rows: FusionRows) -> None:
@@ -143,6 +198,7 @@ def read_ladder(path: Path, written: Mapping[str, Any], ladder: Ladder, rows: Fu
     kind = written["kind"]
     make = _combiner(kind)
     arrays = {name: np.array(array) for name, array in read_arrays(path).items()}
+    ladder.decision = Decision(arrays.pop("decision.thresholds"), **written["decision"])
     ladder.combiner = make().load_state({name: rows.sources[name] for name in written["sources"]}, arrays)
     ladder.report = _report(dict(written["report"]))
 

@@ -41,7 +41,9 @@ def build_fusion(config: Config, labels: LabelSchema | None = None) -> tuple[Fus
         labels,
         multi_label=config.multi_label,
         random_state=config.random_state,
-        **_given(config, "combiner", "metric", "n_folds", "one_model", "fusion_rows"),
+        **_given(
+            config, "combiner", "metric", "calibrator", "non_empty", "guard", "n_folds", "one_model", "fusion_rows"
+        ),
         **_given(config, "fusion_hidden_dims", "fusion_lr", "fusion_epochs", "fusion_batch_size"),
     )
     for note in notes:

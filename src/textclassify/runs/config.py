@@ -35,8 +35,10 @@ class Config(BaseModel):
     `tokens_per_minute`, `llm_timeout`, `max_retries` and `concurrency` how fast; `max_cost` caps what all
     language models together may cost, in US dollars: in one training with its evaluation, in one evaluation, in one
     prediction; `offline` allows them addresses of this machine only.
-    Fusion: `combiner` "auto" or "mlp"; `fusion_*` shape the network and `fusion_rows` is how many training rows a
-    language model is asked about.
+    Fusion: `combiner` "auto", or "mlp", "embeddings" or "joint" for one network whatever it is worth; `metric` is what
+    must not suffer and what thresholds are tuned for; `calibrator` how probabilities are calibrated; `non_empty`
+    whether a text always gets a label; `guard` the share of rows that is kept for guarantees; `fusion_*` shape the
+    network and `fusion_rows` is how many training rows a language model is asked about.
     """
 
     # Wrong values stay out of tracebacks: one of them may be a key.
@@ -84,8 +86,11 @@ class Config(BaseModel):
     linear: bool = True
     similarity: bool = True
 
-    combiner: Literal["auto", "mlp"] = "auto"
-    metric: Literal["accuracy", "micro_f1", "subset_accuracy", "log_loss"] | None = None
+    combiner: Literal["auto", "mlp", "embeddings", "joint"] = "auto"
+    metric: Literal["accuracy", "macro_f1", "micro_f1", "subset_accuracy", "log_loss"] | None = None
+    calibrator: Literal["temperature", "vector", "platt", "beta", "isotonic"] | None = None
+    non_empty: bool | None = None
+    guard: float = Field(0.2, ge=0, lt=1)
     n_folds: int = Field(5, ge=2)
     one_model: bool = False
     fusion_rows: int | None = Field(None, ge=1)
@@ -164,7 +169,9 @@ class Config(BaseModel):
             ConfigError: it is not; the message names those that are.
 
         """
-        fit = ("micro_f1", "subset_accuracy", "log_loss") if multi_label else ("accuracy", "log_loss")
+        fit = ["accuracy", "macro_f1", "log_loss"]
+        if multi_label:
+            fit = ["micro_f1", "macro_f1", "subset_accuracy", "log_loss"]
         if self.metric not in (None, *fit):
             kind = "multi-label" if multi_label else "single-label"
             raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -64,14 +65,19 @@ def evaluate(
     check_seed(random_state)
     ensemble: Any = getattr(classifier, "ensemble_", classifier)
     schema = ensemble._require_schema()  # noqa: SLF001 - classifiers that need no training have no `schema_`
-    data = dataset.labelled_data(texts, labels, schema=schema, multi_label=schema.multi_label, groups=groups)
+    data, left_out = dataset.honest_part(
+        dataset.labelled_data(texts, labels, schema=schema, multi_label=schema.multi_label, groups=groups)
+    )
     seen = getattr(ensemble, "training_row_ids_", ()) if seen_row_ids is None else seen_row_ids
+    left_out_notes = [left_out] if left_out else []
     if not isinstance(ensemble, FusionEnsemble):
-        return _of_one(ensemble, data, np.asarray(seen, dtype=np.uint64), random_state)
+        one = _of_one(ensemble, data, np.asarray(seen, dtype=np.uint64), random_state)
+        return replace(one, notes=(*left_out_notes, *one.notes))
     check_same_labels(schema.names, ensemble.fusion_.labels_, "fusion")
     scores, timing = _source_scores(ensemble, data.texts, llm=llm)
     systems = _systems(ensemble, data, scores, random_state)
-    notes = [*_unanswered(systems, len(data)), *_overlap(data, np.asarray(seen, dtype=np.uint64), systems[0])]
+    notes = [*left_out_notes, *_unanswered(systems, len(data))]
+    notes += _overlap(data, np.asarray(seen, dtype=np.uint64), systems[0])
     if not llm and ensemble.fusion_.llm_sources_:
         notes.append("no language model was asked: the first row is what this fusion answers without one")
     verdict = verdict_on(
@@ -118,24 +124,24 @@ def _timing(seconds: float, n: int) -> Timing:
     return Timing(seconds, n / max(seconds, 1e-9))
 
 
-def _answers(ensemble: FusionEnsemble, scores: Mapping[str, Scores]) -> dict[str, Answers]:
+def _answers(ensemble: FusionEnsemble, data: TrainingData, scores: Mapping[str, Scores]) -> dict[str, Answers]:
     """Return every system's answers, the fusion's first.
 
     A prediction asks a language model only where it is needed; free sources stand in wherever something is missing.
     """
-    fusion = ensemble.fusion_
+    fusion, vectors = ensemble.fusion_, ensemble.embeddings_for(data.texts)
     free = {name: one for name, one in scores.items() if name not in fusion.llm_sources_}
     needed = {name: one for name, one in scores.items() if name in fusion.needs_}
-    answers = {FUSION: Answers.of(ensemble.fusion_result(free | needed))}
+    answers = {FUSION: Answers.of(ensemble.fusion_result(free | needed, vectors))}
     if free and len(free) < len(scores):
-        answers[WITHOUT_LLM] = Answers.of(ensemble.fusion_result(free))
+        answers[WITHOUT_LLM] = Answers.of(ensemble.fusion_result(free, vectors))
     return answers | {name: Answers.of(ensemble.fusion_result({name: one})) for name, one in scores.items()}
 
 
 def _systems(
     ensemble: FusionEnsemble, data: TrainingData, scores: Mapping[str, Scores], random_state: int
 ) -> list[System]:
-    answers = _answers(ensemble, scores)
+    answers = _answers(ensemble, data, scores)
     others = [name for name in answers if name != FUSION]
     comparisons = compared(data, answers[FUSION], [answers[name] for name in others], random_state)
     against = dict(zip(others, comparisons, strict=True))

@@ -1,0 +1,119 @@
+"""How fused scores become answers in one prediction: under which budget, with which guarantee, for which corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from textclassify.core.result import ClassificationResult
+from textclassify.core.scores import Scores
+from textclassify.ensemble.asking import as_if_asked
+from textclassify.ensemble.combiners import targets_of
+from textclassify.ensemble.guarantees import AcceptanceRule, SetGuarantee
+from textclassify.ensemble.guard import GUARD_SHARE, MIN_GUARD
+from textclassify.ensemble.llm_budget import ShareOfTexts, read_budget
+from textclassify.ensemble.rows import FusionRows
+from textclassify.errors import ConfigError, DataError
+from textclassify.statistics.label_shift import LabelShift
+
+if TYPE_CHECKING:
+    from textclassify.ensemble.score_fusion import ScoreFusion
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a prediction is made under; a guarantee holds for the policy that it was made for.
+
+    Args:
+        llm_budget: see `llm_budget.read_budget`; None = every text.
+        max_risk: share of wrong answers among the accepted; None = every answer is given.
+        confidence: of that bound.
+        label_shift: whether label shares are estimated on the texts themselves.
+
+    """
+
+    llm_budget: Any = None
+    max_risk: float | None = None
+    confidence: float = 0.95
+    label_shift: bool = False
+
+    def check(self) -> None:
+        """Refuse what excludes each other, before anything is asked.
+
+        Raises:
+            ConfigError: the budget is none, or no guarantee can be made under it.
+
+        """
+        limit = None if self.llm_budget is None else read_budget(self.llm_budget)
+        if self.max_risk is None:
+            return
+        if limit is not None and not isinstance(limit, ShareOfTexts):
+            raise ConfigError(
+                f"max_risk={self.max_risk} cannot be promised under a budget of {limit}: whom it asks depends on the "
+                "other texts; give llm_budget as a share, such as 0.2"
+            )
+        if self.label_shift:
+            raise ConfigError(
+                "max_risk and label_shift exclude each other: a guarantee is for texts like the guard's, with their "
+                "label shares"
+            )
+
+
+def guarded(fusion: ScoreFusion, policy: Policy) -> FusionRows:
+    """Return the guard's rows, with the scores that the policy would have obtained for them.
+
+    Raises:
+        DataError: there is no guard; the message names the rows it would take.
+        ConfigError: under such a budget nothing can be promised.
+
+    """
+    if fusion.guard_ is None:
+        needed = int(np.ceil(MIN_GUARD / GUARD_SHARE))
+        raise DataError(
+            f"no guarantee can be given: no rows were kept for it; fit with guard={GUARD_SHARE} on at least {needed:,} "
+            f"rows (the guard takes a share of them and needs {MIN_GUARD}; there were {len(fusion.rows_):,} rows here)"
+        )
+    rows = fusion.guard_
+    if policy.llm_budget is None:
+        return rows
+    if not isinstance(read_budget(policy.llm_budget), ShareOfTexts):
+        raise ConfigError(f"nothing can be promised under llm_budget={policy.llm_budget!r}; give it as a share")
+    asked = fusion.rows_to_ask(rows.sources, policy.llm_budget, rows.embeddings)
+    return FusionRows(
+        as_if_asked(rows.sources, fusion.llm_sources_, asked), rows.gold, rows.clusters, rows.weight, rows.embeddings
+    )
+
+
+def accepted(fusion: ScoreFusion, result: ClassificationResult, policy: Policy) -> ClassificationResult:
+    """Return the result with the answers withheld that are not sure enough for the promised risk; it says so."""
+    if policy.max_risk is None:
+        return result
+    rows = guarded(fusion, policy)
+    answers = fusion.answered(rows.sources, rows.embeddings)
+    rule = AcceptanceRule.fit(
+        answers, rows.gold, max_risk=policy.max_risk, confidence=policy.confidence, clusters=rows.clusters
+    )
+    return result.withheld(~rule.accepts(result), guarantee=str(rule))
+
+
+def set_guarantee(fusion: ScoreFusion, policy: Policy, alpha: float, **options: Any) -> SetGuarantee:
+    """Return the guarantee for prediction sets under a policy; see `SetGuarantee.fit`."""
+    rows = guarded(fusion, policy)
+    scores = fusion.answered(rows.sources, rows.embeddings).scores
+    return SetGuarantee.fit(scores, rows.gold, alpha=alpha, clusters=rows.clusters, **options)
+
+
+def shift_of(fusion: ScoreFusion, scores: Scores) -> LabelShift:
+    """Return how the label shares of scored texts differ from those that the fusion learned from."""
+    rows = fusion.rows_
+    shares = np.average(targets_of(rows), axis=0, weights=rows.weight)
+    return LabelShift.estimate(scores.probabilities, shares, multi_label=rows.multi_label)
+
+
+def n_asked(sources: Mapping[str, Scores], llm_names: frozenset[str]) -> int:
+    """Return how many texts a language model has scores for."""
+    answered = [one.answered for name, one in sources.items() if name in llm_names]
+    return int(np.any(answered, axis=0).sum()) if answered else 0
