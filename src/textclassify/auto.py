@@ -23,6 +23,9 @@ from textclassify.runs.build import build_fusion
 from textclassify.runs.config import Config
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from textclassify.ensemble.guarantees import PredictionSets
     from textclassify.runs.evaluation import Evaluation
 
 
@@ -32,7 +35,8 @@ class AutoFusionClassifier(TextClassifier):
     Args:
         config: a mapping, the path of a YAML file, or None for the defaults; `textclassify.runs.config.Config` lists
             the keys. The usual ones are `llm_provider`, `label_columns` and `multi_label`. Its `max_cost` is one budget
-            for each call of `fit`, `predict`, `predict_scores` and `evaluate`.
+            for each call of `fit`, `predict`, `predict_scores` and `evaluate`; its `llm_budget` and `max_risk` hold for
+            every prediction that does not name its own.
 
     Learned: `ensemble_` (the `FusionEnsemble`), `findings_` (what to know about the training data, in sentences),
     `text_column_` (the column that texts are taken from in a table).
@@ -96,20 +100,77 @@ class AutoFusionClassifier(TextClassifier):
         return dataset.texts_of(texts, text_column=self.text_column_)
 
     def _score(self, texts: list[str]) -> Scores:
+        budget = self.config_.llm_budget
         with self.config_.limited():
-            return self.ensemble_.predict_scores(texts)
+            if budget is None:
+                return self.ensemble_.predict_scores(texts)
+            return self.ensemble_.predict(texts, llm_budget=budget).scores
 
-    def predict(self, texts: Any, labels: Any = None) -> ClassificationResult:
+    def predict(
+        self,
+        texts: Any,
+        labels: Any = None,
+        *,
+        llm_budget: Any = None,
+        max_risk: float | None = None,
+        confidence: float = 0.95,
+        label_shift: bool = False,
+    ) -> ClassificationResult:
         """Return answers with probabilities, each source's scores and what each source adds.
 
         Args:
             texts: n texts, or a table with a text column.
             labels: gold labels; they fill `metadata["metrics"]` and change nothing else.
+            llm_budget: how much may be asked of language models: a share (0.2 or "20%"), a number of calls ("200
+                calls") or money ("$1.50"); None = as configured, else every text. See `FusionEnsemble.predict`.
+            max_risk: withhold answers so that, with the given confidence, at most this share of the others is wrong;
+                None = as configured, 1 = every answer is given.
+            confidence: of that bound.
+            label_shift: estimate the labels' shares among these very texts, and answer accordingly.
+
+        Raises:
+            ConfigError: the budget is none, or two of these exclude each other.
+            DataError: no guarantee can be given; the message names the rows it would take.
 
         """
         self._require_schema()
+        policy = self.config_.policy(llm_budget, max_risk, confidence, label_shift=label_shift)
         with self.config_.limited():
-            return self.ensemble_.predict(self._texts_in(texts), labels)
+            return self.ensemble_.predict(self._texts_in(texts), labels, **vars(policy))
+
+    def predict_set(self, texts: Any, alpha: float = 0.1, **options: Any) -> PredictionSets:
+        """Return for each text a set of labels that holds the right one with probability 1 - alpha.
+
+        Args:
+            texts: n texts, or a table with a text column.
+            alpha: share of texts whose set may miss the right label (multi-label: share of right labels missed).
+            **options: what `FusionEnsemble.predict_set` takes: `method`, `class_conditional`, and `llm_budget`, which
+                is the configured one where it is left out.
+
+        Raises:
+            DataError: there are too few guard rows; the message names how many it would take.
+
+        """
+        self._require_schema()
+        budget = self.config_.policy(options.pop("llm_budget", None), max_risk=1).llm_budget
+        with self.config_.limited():
+            return self.ensemble_.predict_set(self._texts_in(texts), alpha, llm_budget=budget, **options)
+
+    def cost_curve(self, texts: Any, labels: Any = None, **options: Any) -> pd.DataFrame:
+        """Return the quality on labelled texts by the share of them that language models are asked about.
+
+        Args:
+            texts: texts, all of which are asked about, or a table that holds the labels too.
+            labels: gold labels.
+            **options: what `ScoreFusion.cost_curve` takes: `groups` in the place of the column, and `cost_per_call`.
+
+        Raises:
+            ConfigError: this fusion does not ask, or has nothing else to answer with.
+
+        """
+        data, _ = dataset.honest_part(self._labelled(texts, labels, options.pop("groups", None)))
+        with self.config_.limited():
+            return self.ensemble_.cost_curve(data.texts, data.schema.decode(data.gold), groups=data.groups, **options)
 
     def evaluate(self, texts: Any, labels: Any = None, **options: Any) -> Evaluation:
         """Return the fusion beside each source alone and beside the same fusion without language models.
@@ -117,23 +178,29 @@ class AutoFusionClassifier(TextClassifier):
         Args:
             texts: texts, or a table that holds the labels too, and the groups where training had a `group_column`.
             labels: gold labels.
-            **options: what `textclassify.runs.evaluation.evaluate` takes; `groups` take the place of the column.
+            **options: what `textclassify.runs.evaluation.evaluate` takes; `groups` take the place of the column, and a
+                `policy` that of the configured one.
 
         """
         from textclassify.runs.evaluation import evaluate
 
+        data = self._labelled(texts, labels, options.pop("groups", None))
+        options = {"policy": self.config_.policy(), **options}
+        with self.config_.limited():
+            return evaluate(self.ensemble_, data, groups=data.groups, **options)
+
+    def _labelled(self, texts: Any, labels: Any, groups: Any) -> TrainingData:
         schema, config = self._require_schema(), self.config_
-        data = dataset.labelled_data(
+        return dataset.labelled_data(
             texts,
             labels,
             schema=schema,
             text_column=self.text_column_,
             label_columns=config.label_columns if labels is None else None,
             multi_label=schema.multi_label,
-            group_column=config.group_column if options.get("groups") is None else None,
+            group_column=config.group_column if groups is None else None,
+            groups=groups,
         )
-        with config.limited():
-            return evaluate(self.ensemble_, data, **options)
 
     def _given_schema(self) -> LabelSchema | None:
         labels = self.config_.labels

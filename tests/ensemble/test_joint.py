@@ -166,6 +166,16 @@ def test_rows_without_scores_teach_the_encoder_all_the_same(encoder):
     assert not np.allclose(fitted.predict_proba(data.texts), untrained.predict_proba(data.texts))
 
 
+def test_rows_without_scores_teach_the_fusion_network_nothing(encoder):
+    """A row of zeros in place of missing scores would."""
+    data = messages()
+    silent = FixedClassifier(dict.fromkeys(data.texts), LABELS)
+    undecayed = clone(encoder).set_params(weight_decay=0.0)
+    untrained, trained = (joint(undecayed, silent, epochs=epochs).fit(data).network_.fusion_mlp for epochs in (0, 3))
+    pairs = zip(untrained.parameters(), trained.parameters(), strict=True)
+    assert all(torch.equal(before, after) for before, after in pairs)
+
+
 def test_one_model_missing_is_as_good_as_both_missing(encoder):
     data = messages()
     half = FixedClassifier(dict.fromkeys(data.texts[:12]), LABELS, default=[0.5, 0.5])

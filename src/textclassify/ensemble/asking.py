@@ -53,15 +53,16 @@ def training_curve(
 
 
 def curve_on(
-    deferral: Deferral, patterns: Patterns, rows: FusionRows, metric: str, *, cost_per_call: float | None = None
+    deferral: Deferral | None, patterns: Patterns, rows: FusionRows, metric: str, *, cost_per_call: float | None = None
 ) -> CostCurve:
-    """Return the cost curve on rows that the fusion has not seen."""
+    """Return the cost curve on rows that the fusion has not seen; flat where it asks nobody."""
     multi_label = rows.multi_label
     free = answers(patterns, _without_llm(patterns, rows.sources), rows.embeddings, multi_label=multi_label)
     fused = answers(patterns, rows.sources, rows.embeddings, multi_label=multi_label)
     codes = {"free_codes": free.codes, "fused_codes": fused.codes} if multi_label else {}
     both = BothAnswers.of(free.values, fused.values, rows.gold, rows.clusters, multi_label=multi_label, **codes)
-    return _curve(both, -deferral.share_needed(free.values), metric, cost_per_call)
+    ranking = np.zeros(len(rows)) if deferral is None else -deferral.share_needed(free.values)
+    return _curve(both, ranking, metric, cost_per_call)
 
 
 def rows_to_ask(

@@ -20,7 +20,7 @@ from textclassify.core.storage import read_arrays, write_arrays
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.asking import price_of_calls
 from textclassify.ensemble.guard import GUARD_SHARE
-from textclassify.ensemble.joint_source import JOINT, joint_source
+from textclassify.ensemble.joint_source import JOINT, fit_joint
 from textclassify.ensemble.ladder_report import LadderReport
 from textclassify.ensemble.policy import Policy
 from textclassify.ensemble.rows import EMBEDDINGS, Embeddings, complete
@@ -121,9 +121,9 @@ class FusionEnsemble(TextClassifier):
         learned = data.take(plan.learned) if len(plan.guard) else data
         folds = plan.folds[plan.learned]
         self.training_row_ids_ = np.unique(data.wording_ids)
-        fitted, self.training_scores_ = training.fit(learned, folds)
+        fitted, self.training_scores_ = self._fitted_sources(training, learned, folds)
         self.sources_: Mapping[str, TextClassifier] = fitted
-        self.fusion_ = self._score_fusion(training.sources)
+        self.fusion_ = self._score_fusion()
         usable = np.flatnonzero(folds >= 0)
         rows = usable if len(usable) else np.arange(len(learned))  # too few to hold any out: nothing will be learned
         with doing("fusion: "):
@@ -140,21 +140,25 @@ class FusionEnsemble(TextClassifier):
             self._set_guard(data.take(plan.guard))
 
     def _training(self) -> SourceTraining:
-        sources = self.sources or {}
-        if self.combiner == JOINT:
-            settings = {
-                "hidden_dims": self.fusion_hidden_dims,
-                "fusion_lr": self.fusion_lr,
-                "epochs": self.fusion_epochs,
-                "batch_size": self.fusion_batch_size,
-                "fusion_rows": self.fusion_rows,
-                "fusion_mlp": self.fusion_mlp,
-                "random_state": self.random_state,
-            }
-            sources = joint_source(sources, {name: value for name, value in settings.items() if value is not None})
         return SourceTraining(
-            sources, self.n_folds, self.one_model, self.guard, self.fusion_rows, random_state=self.random_state
+            self.sources or {}, self.n_folds, self.one_model, self.guard, self.fusion_rows, self.random_state
         )
+
+    def _fitted_sources(
+        self, training: SourceTraining, data: TrainingData, folds: NDArray[np.int16]
+    ) -> tuple[dict[str, TextClassifier], dict[str, Scores]]:
+        """Return the fitted sources and their honest scores of all rows."""
+        if self.combiner != JOINT:
+            return training.fit(data, folds)
+        settings = {
+            "hidden_dims": self.fusion_hidden_dims,
+            "fusion_lr": self.fusion_lr,
+            "epochs": self.fusion_epochs,
+            "batch_size": self.fusion_batch_size,
+            "fusion_mlp": self.fusion_mlp,
+            "random_state": self.random_state,
+        }
+        return fit_joint(training, data, folds, {name: one for name, one in settings.items() if one is not None})
 
     def _set_guard(self, guard: TrainingData) -> None:
         """Have the guard scored by what is deployed, now that everything else is settled."""
@@ -168,18 +172,17 @@ class FusionEnsemble(TextClassifier):
         """Return the rows that a source which needs no training is asked about, at most, when this fusion is fitted.
 
         They are held-out rows that it has not seen as examples (of a language model's, `fusion_rows` are drawn), and
-        the guard, which is asked about only if the source is needed in the end. Where no row can be held out, and for
-        joint training, all are.
+        the guard, which is asked about only if the source is needed in the end. Where no row can be held out, all are.
 
         Args:
             source: fitted, or a copy that has seen the same examples.
             data: the training rows.
 
         """
-        return np.arange(len(data)) if self.combiner == JOINT else self._training().rows_to_ask(source, data)
+        return self._training().rows_to_ask(source, data)
 
-    def _score_fusion(self, sources: Mapping[str, TextClassifier]) -> ScoreFusion:
-        llm = [name for name, source in sources.items() if source.asks_llm]
+    def _score_fusion(self) -> ScoreFusion:
+        llm = [name for name, source in self.sources_.items() if source.asks_llm]
         options = {name: getattr(self, name) for name in ("metric", "non_empty", "calibrator")}
         if self.combiner != JOINT:  # which is a source like others, and calibrated like others
             options |= {option: getattr(self, name) for name, option in _FUSION_OPTIONS.items()}

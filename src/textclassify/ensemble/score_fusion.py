@@ -205,7 +205,7 @@ class ScoreFusion(LearnedFusion):
         """Return the quality on labelled rows by the share of them that language models are asked about.
 
         Columns: share, quality, gain and share of the full gain kept, each with its 95% interval, beside what asking at
-        random and asking the most uncertain first would give.
+        random and asking the most uncertain first would give. Flat, if the fusion found that asking does not pay.
 
         Args:
             sources: {name: Scores} of all sources for n texts that nothing was learned from.
@@ -215,13 +215,14 @@ class ScoreFusion(LearnedFusion):
             cost_per_call: US dollars, for the price of the last point gained.
 
         Raises:
-            ConfigError: this fusion does not ask, or has nothing else to answer with.
+            ConfigError: this fusion has nothing else to answer with.
 
         """
         known = self._known(sources)
-        if self.deferral_ is None:
+        if not self.patterns_.free_names:
             raise ConfigError(
-                f"there is no cost curve: what was selected, {self.selected_!r}, asks no language model or only one"
+                "there is no cost curve: every source of this fusion asks a language model, so that no share of calls "
+                "can be saved; add a source that asks none"
             )
         rows = fusion_rows(known, gold, groups, None, embeddings)
         curve = curve_on(self.deferral_, self.patterns_, rows, self.metric_, cost_per_call=cost_per_call)

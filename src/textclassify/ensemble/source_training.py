@@ -88,7 +88,7 @@ class SourceTraining:
         """Return the rows that a source which needs no training is asked about, at most; see `FusionEnsemble`."""
         plan = self.plan(data)
         learned = plan.learned
-        asked = learned[self._asked(source, data.take(learned), plan.folds[learned])]
+        asked = learned[self.asked(source, data.take(learned), plan.folds[learned])]
         return np.sort(np.concatenate([asked, plan.guard]))
 
     def _fitted(
@@ -101,10 +101,10 @@ class SourceTraining:
             fold_average.fit_folds(data, folds)
             return fold_average, fold_average.out_of_fold_scores_
         fitted = clone(source).fit(data)
-        asked = self._asked(fitted, data, folds)
+        asked = self.asked(fitted, data, folds)
         return fitted, replace(scores_of_some(fitted, list(data.texts), asked), row_ids=data.row_ids)
 
-    def _asked(self, source: TextClassifier, data: TrainingData, folds: NDArray[np.int16]) -> NDArray[np.intp]:
+    def asked(self, source: TextClassifier, data: TrainingData, folds: NDArray[np.int16]) -> NDArray[np.intp]:
         """Return the held-out rows to ask about; all rows, where none can be held out."""
         rows = np.flatnonzero(folds >= 0)
         if not len(rows):

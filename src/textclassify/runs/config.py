@@ -8,12 +8,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from textclassify.core.seeds import SEED_RULE, is_seed
 from textclassify.core.settings_files import expanded, read_settings_file
 from textclassify.core.storage import FromFile, FromFolder
 from textclassify.core.texts import did_you_mean, listed
+from textclassify.ensemble.llm_budget import read_budget
+from textclassify.ensemble.policy import Policy
 from textclassify.errors import ConfigError
 from textclassify.llm.http.keys import checked_variable
 from textclassify.llm.money.limits import RunLimits, limited
@@ -39,6 +49,9 @@ class Config(BaseModel):
     must not suffer and what thresholds are tuned for; `calibrator` how probabilities are calibrated; `non_empty`
     whether a text always gets a label; `guard` the share of rows that is kept for guarantees; `fusion_*` shape the
     network and `fusion_rows` is how many training rows a language model is asked about.
+    Answers: `llm_budget` is how much may be asked of language models where nothing else is said, a share ("20%"), a
+    number of calls ("200 calls") or money ("$1.50"); `max_risk` is the share of the answers that may be wrong, so that
+    a text whose answer is not sure enough gets none.
     """
 
     # Wrong values stay out of tracebacks: one of them may be a key.
@@ -99,6 +112,9 @@ class Config(BaseModel):
     fusion_epochs: int | None = Field(None, ge=1)
     fusion_batch_size: int | None = Field(None, ge=1)
 
+    llm_budget: Any = None
+    max_risk: float | None = Field(None, gt=0, lt=1)
+
     output_dir: Path | None = None
     cache_dir: Path | None = None
     random_state: int = 0
@@ -124,6 +140,21 @@ class Config(BaseModel):
         if not is_seed(seed):
             raise ValueError(SEED_RULE)
         return seed
+
+    @field_validator("llm_budget", mode="before")
+    @classmethod
+    def _is_budget(cls, budget: Any) -> Any:
+        if budget is not None:
+            read_budget(budget)
+            if not isinstance(budget, str | int | float):
+                raise ValueError(f"write it as a share (0.2), a number of calls (200) or money ('$1.50'): {budget!r}")
+        return budget
+
+    @field_validator("max_risk")
+    @classmethod
+    def _fits_the_budget(cls, max_risk: float | None, info: ValidationInfo) -> float | None:
+        Policy(info.data.get("llm_budget"), max_risk).check()
+        return max_risk
 
     @field_validator("llm_base_url", mode="wrap")
     @classmethod
@@ -177,6 +208,26 @@ class Config(BaseModel):
             raise ConfigError(
                 f"configuration key 'metric' is {self.metric!r}, but the data are {kind}; choose {' or '.join(fit)}"
             )
+
+    def policy(
+        self,
+        llm_budget: Any = None,
+        max_risk: float | None = None,
+        confidence: float = 0.95,
+        *,
+        label_shift: bool = False,
+    ) -> Policy:
+        """Return what a prediction is made under: what is given, else what is configured; `max_risk=1` = no bound.
+
+        Raises:
+            ConfigError: a value is out of range, or two exclude each other.
+
+        """
+        budget = self.llm_budget if llm_budget is None else llm_budget
+        risk = self.max_risk if max_risk is None else max_risk
+        policy = Policy(budget, None if risk == 1 else risk, confidence, label_shift)
+        policy.check()
+        return policy
 
     def limited(self) -> AbstractContextManager[RunLimits]:
         """Have `max_cost` and `offline` hold inside the block, beside what holds around it: the stricter one wins."""

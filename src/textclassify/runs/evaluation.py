@@ -16,19 +16,20 @@ from textclassify.core.progress import doing
 from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.seeds import check_seed
 from textclassify.core.types import TrainingData
+from textclassify.ensemble.calibration_report import CalibrationReport, calibration_report
 from textclassify.ensemble.fusion import FusionEnsemble
+from textclassify.ensemble.policy import Policy
 from textclassify.ensemble.pooling import BestSingle
 from textclassify.ensemble.rows import complete
 from textclassify.errors import ConfigError
 from textclassify.runs.comparing import Answers, compared, figures
+from textclassify.runs.scored_texts import FUSION, WITHOUT_LLM, ScoredTexts, price_of_call, raw_probabilities
 from textclassify.runs.systems import METRIC_NAMES, Evaluation, System, Timing
 from textclassify.runs.verdict import verdict_on
 from textclassify.statistics.metrics import correct_per_row, ece, log_loss
 
 __all__ = ["FUSION", "METRIC_NAMES", "WITHOUT_LLM", "Evaluation", "System", "Timing", "evaluate"]
 
-FUSION = "fusion"
-WITHOUT_LLM = "without the LLM"
 _PRIOR_POOL = "prior_pool"
 
 
@@ -40,6 +41,9 @@ def evaluate(
     groups: Iterable[Any] | None = None,
     seen_row_ids: ArrayLike | None = None,
     llm: bool = True,
+    policy: Policy | None = None,
+    alpha: float | None = None,
+    cost_per_call: float | None = None,
     random_state: int = 0,
 ) -> Evaluation:
     """Return how a classifier does on labelled texts; of a fusion, also each source and the fusion without an LLM.
@@ -55,35 +59,58 @@ def evaluate(
         seen_row_ids: hashes of the training texts (`TrainingData.wording_ids`, or `row_ids` for exact matches only), to
             report an overlap; None = those of the texts that the fusion was trained on.
         llm: whether to ask language models; without, the fusion answers from its other sources.
+        policy: what the fusion answers under: its `llm_budget` holds for the fusion's row, and a `max_risk` is checked
+            beside it; None = every text may be asked about.
+        alpha: also check prediction sets with this share of misses.
+        cost_per_call: expected US dollars of asking about a text, for the cost curve.
         random_state: seeds the resampling.
 
     Raises:
         LabelError: a gold label is missing or unknown to the classifier; the message names row and label.
-        ConfigError: `random_state` is no seed, or there is nothing to evaluate without a language model.
+        ConfigError: `random_state` is no seed, there is nothing to evaluate without a language model, or no fusion that
+            could keep a policy.
 
     """
     check_seed(random_state)
+    policy = policy or Policy()
+    policy.check()
     ensemble: Any = getattr(classifier, "ensemble_", classifier)
     schema = ensemble._require_schema()  # noqa: SLF001 - classifiers that need no training have no `schema_`
     data, left_out = dataset.honest_part(
         dataset.labelled_data(texts, labels, schema=schema, multi_label=schema.multi_label, groups=groups)
     )
-    seen = getattr(ensemble, "training_row_ids_", ()) if seen_row_ids is None else seen_row_ids
+    seen = np.asarray(getattr(ensemble, "training_row_ids_", ()) if seen_row_ids is None else seen_row_ids, np.uint64)
     left_out_notes = [left_out] if left_out else []
     if not isinstance(ensemble, FusionEnsemble):
-        one = _of_one(ensemble, data, np.asarray(seen, dtype=np.uint64), random_state)
+        if policy != Policy() or alpha is not None:
+            raise ConfigError(f"{type(ensemble).__name__} keeps no budget and gives no guarantee; evaluate a fusion")
+        one = _of_one(ensemble, data, seen, random_state)
         return replace(one, notes=(*left_out_notes, *one.notes))
     check_same_labels(schema.names, ensemble.fusion_.labels_, "fusion")
+    price = price_of_call(ensemble, data.texts, policy)
     scores, timing = _source_scores(ensemble, data.texts, llm=llm)
-    systems = _systems(ensemble, data, scores, random_state)
-    notes = [*left_out_notes, *_unanswered(systems, len(data))]
-    notes += _overlap(data, np.asarray(seen, dtype=np.uint64), systems[0])
+    found = ScoredTexts.of(ensemble, data, scores, policy, price)
+    systems = _systems(found, random_state)
+    checks, failed = found.checks(alpha)
+    curve, no_curve = found.cost_curve(cost_per_call) if llm else (None, [])
+    notes = [*left_out_notes, *_unanswered(systems, len(data)), *_overlap(data, seen, systems[0])]
+    notes += [*found.notes, *failed, *no_curve]
     if not llm and ensemble.fusion_.llm_sources_:
         notes.append("no language model was asked: the first row is what this fusion answers without one")
     verdict = verdict_on(
         systems, len(data), ensemble.selected_, sorted(ensemble.fusion_.llm_sources_ & set(scores)), WITHOUT_LLM
     )
-    return Evaluation(tuple(systems), verdict, tuple(notes), data, ensemble.selected_, timing)
+    return Evaluation(
+        tuple(systems),
+        verdict,
+        tuple(notes),
+        data,
+        ensemble.selected_,
+        timing,
+        calibration=_calibration(data, scores, systems),
+        cost_curve=curve,
+        **checks,
+    )
 
 
 def _of_one(classifier: TextClassifier, data: TrainingData, seen: NDArray[np.uint64], random_state: int) -> Evaluation:
@@ -124,24 +151,9 @@ def _timing(seconds: float, n: int) -> Timing:
     return Timing(seconds, n / max(seconds, 1e-9))
 
 
-def _answers(ensemble: FusionEnsemble, data: TrainingData, scores: Mapping[str, Scores]) -> dict[str, Answers]:
-    """Return every system's answers, the fusion's first.
-
-    A prediction asks a language model only where it is needed; free sources stand in wherever something is missing.
-    """
-    fusion, vectors = ensemble.fusion_, ensemble.embeddings_for(data.texts)
-    free = {name: one for name, one in scores.items() if name not in fusion.llm_sources_}
-    needed = {name: one for name, one in scores.items() if name in fusion.needs_}
-    answers = {FUSION: Answers.of(ensemble.fusion_result(free | needed, vectors))}
-    if free and len(free) < len(scores):
-        answers[WITHOUT_LLM] = Answers.of(ensemble.fusion_result(free, vectors))
-    return answers | {name: Answers.of(ensemble.fusion_result({name: one})) for name, one in scores.items()}
-
-
-def _systems(
-    ensemble: FusionEnsemble, data: TrainingData, scores: Mapping[str, Scores], random_state: int
-) -> list[System]:
-    answers = _answers(ensemble, data, scores)
+def _systems(found: ScoredTexts, random_state: int) -> list[System]:
+    ensemble, data, scores = found.ensemble, found.data, found.scores
+    answers = found.answers()
     others = [name for name in answers if name != FUSION]
     comparisons = compared(data, answers[FUSION], [answers[name] for name in others], random_state)
     against = dict(zip(others, comparisons, strict=True))
@@ -162,6 +174,11 @@ def _systems(
     ]
 
 
+def _calibration(data: TrainingData, scores: Mapping[str, Scores], systems: Iterable[System]) -> CalibrationReport:
+    after = {system.name: system.answers.probabilities for system in systems}
+    return calibration_report((name, raw_probabilities(one), after[name], data.gold) for name, one in scores.items())
+
+
 def _best_single(ensemble: FusionEnsemble) -> str | None:
     """Return the source with the smallest loss on the rows that the fusion learned from; None = too few to tell."""
     if ensemble.selected_ == _PRIOR_POOL:
@@ -173,7 +190,7 @@ def _best_single(ensemble: FusionEnsemble) -> str | None:
 
 
 def _before_calibration(data: TrainingData, scores: Scores) -> dict[str, float]:
-    raw = np.where(complete(scores)[:, None], scores.probabilities, np.nan)
+    raw = raw_probabilities(scores)
     return {
         "log_loss": log_loss(data.gold, raw, abstentions="wrong"),
         "ece": ece(data.gold, raw, abstentions="wrong"),

@@ -11,7 +11,10 @@ import numpy as np
 
 from textclassify.core import dataset
 from textclassify.core.types import TrainingData
+from textclassify.ensemble.calibration_report import CalibrationReport
+from textclassify.ensemble.cost_report import CostCurve
 from textclassify.runs.comparing import Answers, Comparison
+from textclassify.runs.promises import RiskCheck, SetCheck
 from textclassify.statistics.metrics import label_table
 from textclassify.statistics.resampling import Interval
 
@@ -23,10 +26,11 @@ METRIC_NAMES = {
     "subset_accuracy": "subset accuracy",
     "micro_f1": "micro-F1",
     "macro_f1": "macro-F1",
+    "samples_f1": "samples-F1",
     "log_loss": "log loss",
     "ece": "ECE",
 }
-"""What the metrics that every evaluation shows are called in words."""
+"""What the metrics that evaluations show are called in words."""
 
 _PLAIN = ("name", "metrics", "coverage", "asks_llm", "best_single", "before_calibration")
 
@@ -78,6 +82,10 @@ class Evaluation:
         data: the texts and their gold answers.
         selected: the rung of the fusion that answers; empty where nothing is fused.
         timing: by source.
+        calibration: of each source on these texts, before and after what was learned on the training rows.
+        cost_curve: quality by the share of texts that language models are asked about; None = none is asked.
+        risk: how a bounded risk came out; None = none was asked for.
+        sets: how prediction sets came out; None = none were asked for.
 
     """
 
@@ -87,6 +95,10 @@ class Evaluation:
     data: TrainingData = field(repr=False)
     selected: str = ""
     timing: Mapping[str, Timing] = field(default_factory=dict)
+    calibration: CalibrationReport | None = None
+    cost_curve: CostCurve | None = None
+    risk: RiskCheck | None = None
+    sets: SetCheck | None = None
 
     @property
     def headline(self) -> str:
@@ -138,9 +150,15 @@ class Evaluation:
             "selected": self.selected,
             "verdict": self.verdict,
             "notes": list(self.notes),
-            "systems": _json_safe(systems),
-            "per_label": _json_safe(self.per_label().to_dict(orient="records")),
-            "timing": _json_safe({name: asdict(one) for name, one in self.timing.items()}),
+            "systems": json_safe(systems),
+            "per_label": json_safe(self.per_label().to_dict(orient="records")),
+            "timing": json_safe({name: asdict(one) for name, one in self.timing.items()}),
+            "calibration": json_safe(
+                [] if self.calibration is None else [asdict(one) for one in self.calibration.sources]
+            ),
+        } | {
+            name: None if one is None else json_safe(one.to_dict())
+            for name, one in (("cost_curve", self.cost_curve), ("risk", self.risk), ("sets", self.sets))
         }
 
     def __str__(self) -> str:
@@ -153,7 +171,8 @@ class Evaluation:
         for system in self.systems:
             cells = [_cell(system, metric) for metric in metrics]
             lines.append(f"{_marked(system):<{width}}" + "".join(f"{cell:>22}" for cell in cells))
-        return "\n".join([*lines, self.verdict, *self.notes])
+        checks = [str(check) for check in (self.risk, self.sets) if check is not None]
+        return "\n".join([*lines, self.verdict, *checks, *self.notes])
 
 
 def _marked(system: System) -> str:
@@ -165,12 +184,12 @@ def _cell(system: System, metric: str) -> str:
     return f"{value:.3f}" if interval is None else f"{value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def _json_safe(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """Return plain Python values, with None for numbers that JSON does not know."""
     if isinstance(value, Mapping):
-        return {str(key): _json_safe(one) for key, one in value.items()}
+        return {str(key): json_safe(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_json_safe(one) for one in value]
+        return [json_safe(one) for one in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
