@@ -27,7 +27,11 @@ def fitted_deferral(patterns: Patterns, metric: str) -> Deferral | None:
     if not patterns.free_names or not patterns.asks_llm:
         return None
     held_out = _held_out(patterns)
-    return None if held_out is None else Deferral().fit_answers(held_out, metric)
+    if held_out is None:
+        return None
+    rows = patterns.rows
+    deployed = answers(patterns, _without_llm(patterns, rows.sources), rows.embeddings, multi_label=rows.multi_label)
+    return Deferral().fit_answers(held_out, metric).with_shares_of(deployed.values)
 
 
 def training_curve(

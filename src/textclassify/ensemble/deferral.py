@@ -92,8 +92,18 @@ class Deferral:
         evidence = self._evidence(known.free)
         blend = Blend.of(evidence, gains, known.clusters)
         self.learned_weight_, self.coefficients_, self.line_ = blend.weight, blend.coefficients, blend.line
-        ranks = np.full(len(answers), np.inf)
-        ranks[has_free] = self._rank(answers.free[has_free])
+        return self.with_shares_of(answers.free)
+
+    def with_shares_of(self, free_scores: ArrayLike) -> Self:
+        """Take the places of these texts (n, K) as what a share means; no gold is needed.
+
+        The scores must come from what is going to be used: cross-fitted ones, which gains are learned from, can rank
+        differently from those of the combiner that is deployed.
+        """
+        scores = np.asarray(free_scores, dtype=np.float64)
+        scored = ~np.isnan(scores).any(axis=1)
+        ranks = np.full(len(scores), np.inf)
+        ranks[scored] = self._rank(scores[scored])
         self.ranks_ = np.sort(ranks)
         return self
 
