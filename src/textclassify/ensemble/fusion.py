@@ -22,7 +22,7 @@ from textclassify.ensemble.asking import price_of_calls
 from textclassify.ensemble.guard import GUARD_SHARE
 from textclassify.ensemble.joint_source import JOINT, fit_joint
 from textclassify.ensemble.ladder_report import LadderReport
-from textclassify.ensemble.policy import Policy
+from textclassify.ensemble.policy import Policy, acceptance_rule, set_guarantee
 from textclassify.ensemble.rows import EMBEDDINGS, Embeddings, complete
 from textclassify.ensemble.score_fusion import ScoreFusion
 from textclassify.ensemble.source_scores import scores_of_some
@@ -287,27 +287,32 @@ class FusionEnsemble(TextClassifier):
             DataError: no guarantee can be given; the message names the rows it would take.
 
         """
+        self._require_schema()
         policy = Policy(llm_budget, max_risk, confidence, label_shift)
         policy.check()
+        acceptance_rule(self.fusion_, policy)  # what cannot be promised is refused before anybody is asked
         rows = dataset.texts_of(texts)
         scores = self.source_scores(rows, llm_budget=llm_budget)
         return self._with_metrics(self.fusion_result(scores, self.embeddings_for(rows), policy), labels)
 
-    def predict_set(self, texts: Any, alpha: float = 0.1, **options: Any) -> PredictionSets:
+    def predict_set(self, texts: Any, alpha: float = 0.1, *, llm_budget: Any = None, **options: Any) -> PredictionSets:
         """Return for each text a set of labels that holds the right one with probability 1 - alpha.
 
         Args:
             texts: n texts.
             alpha: share of texts whose set may miss the right label (multi-label: share of right labels missed).
-            **options: what `ScoreFusion.predict_set` takes: `method`, `class_conditional`, `llm_budget`.
+            llm_budget: as in `predict`, as a share.
+            **options: what `ScoreFusion.predict_set` takes: `method`, `class_conditional`, `at_least_one`.
 
         Raises:
-            DataError: there is no guard; the message names the rows it would take.
+            DataError: there is no guard, or it is too small; the message names the rows it would take.
 
         """
+        self._require_schema()
+        guarantee = set_guarantee(self.fusion_, Policy(llm_budget), alpha, **options)
         rows = dataset.texts_of(texts)
-        scores = self.source_scores(rows, llm_budget=options.get("llm_budget"))
-        return self.fusion_.predict_set(scores, alpha, embeddings=self.embeddings_for(rows), **options)
+        scores = self.source_scores(rows, llm_budget=llm_budget)
+        return guarantee.apply(self.fusion_.predict_scores(scores, self.embeddings_for(rows)))
 
     def cost_curve(self, texts: Any, labels: Any, **options: Any) -> pd.DataFrame:
         """Return the quality on labelled texts by share of texts that a language model is asked about.

@@ -84,7 +84,7 @@ class Ladder:
             raise ConfigError(f"unknown metric {self.metric!r}; known: {', '.join(METRICS)}")
         if not self.can_learn(rows):
             return self._without_learning(rows)
-        folds = self._folds(rows)
+        folds = self.folds_of(rows)
         comparison = Comparison(rows, folds, self.metric, self.non_empty)
         if self.forced:
             return self._forced(rows, comparison)
@@ -103,7 +103,7 @@ class Ladder:
 
     def _forced(self, rows: FusionRows, comparison: Comparison) -> Ladder:
         """Deploy the only rung; its cross-fitted scores are for what is learned on top of it."""
-        make = self._maker(self.rungs[0])
+        make = self.maker(self.rungs[0])
         name = make().rung
         comparison.add(name, cross_fitted(make, rows, comparison.folds))
         report = LadderReport(len(rows), comparison.reports([name]))
@@ -129,27 +129,30 @@ class Ladder:
 
     def can_learn(self, rows: FusionRows) -> bool:
         """Return whether there are enough rows to hold out, of at least two labels that have two rows each."""
-        return self.learns and len(rows) >= MIN_ROWS and _enough(rows, self._folds(rows))
+        return self.learns and len(rows) >= MIN_ROWS and _enough(rows, self.folds_of(rows))
 
     def scores(self, sources: Mapping[str, Scores], embeddings: Embeddings | None = None) -> Floats:
         """Return log-probabilities or log-odds (n, K) of the deployed combiner."""
         return self.combiner.scores(sources, embeddings)
 
-    def _folds(self, rows: FusionRows) -> NDArray[np.int16]:
+    def folds_of(self, rows: FusionRows) -> NDArray[np.int16]:
+        """Return the fold that holds each row out, (n,); -1 for rows that are in every training part."""
         return assign_folds(rows.gold, N_FOLDS, rows.clusters, random_state=self.random_state)
 
     def _eligible(self, rows: FusionRows) -> dict[str, Callable[[], Combiner]]:
-        makers: dict[str, Callable[[], Combiner]] = {BestSingle.rung: self._maker(BestSingle)}
+        makers: dict[str, Callable[[], Combiner]] = {BestSingle.rung: self.maker(BestSingle)}
         for make in self.rungs if len(rows.available) > 1 else ():
             rung = make(random_state=self.random_state)
             useful = (rows.multi_label or not rung.multi_label_only) and (
                 rows.embeddings is not None or not rung.uses_embeddings
             )
             if useful and len(rows) >= rung.min_rows:
-                makers[rung.rung] = self._maker(make)
+                makers[rung.rung] = self.maker(make)
         return makers
 
-    def _maker(self, make: RungFactory) -> Callable[[], Combiner]:
+    def maker(self, make: RungFactory) -> Callable[[], Combiner]:
+        """Return what makes unfitted rungs of one kind, seeded and calibrated as all of this ladder."""
+
         def made() -> Combiner:
             rung = make(random_state=self.random_state)
             rung.calibrator = self.calibrator
@@ -197,8 +200,8 @@ class _Reference:
     """Cross-fitted scores (n, K) of what was chosen; the choice was made on all rows."""
 
     def fit(self, rows: FusionRows) -> _Reference:
-        best_single = self.ladder._maker(BestSingle)  # noqa: SLF001 - calibrated as the ladder's own rungs
-        folds = self.ladder._folds(rows)  # noqa: SLF001 - the same folds as the ladder's own
+        best_single = self.ladder.maker(BestSingle)
+        folds = self.ladder.folds_of(rows)
         self.chosen, self.held_out = best_single().fit(rows), cross_fitted(best_single, rows, folds)
         free = [name for name in rows.names if name not in self.ladder.llm_names]
         if not free or len(free) == len(rows.names):

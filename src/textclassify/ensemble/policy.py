@@ -87,16 +87,26 @@ def guarded(fusion: ScoreFusion, policy: Policy) -> FusionRows:
     )
 
 
-def accepted(fusion: ScoreFusion, result: ClassificationResult, policy: Policy) -> ClassificationResult:
-    """Return the result with the answers withheld that are not sure enough for the promised risk; it says so."""
+def acceptance_rule(fusion: ScoreFusion, policy: Policy) -> AcceptanceRule | None:
+    """Return which answers a policy accepts; None = all.
+
+    Raises:
+        DataError: the guard cannot support the promise; the message names the rows needed.
+
+    """
     if policy.max_risk is None:
-        return result
+        return None
     rows = guarded(fusion, policy)
     answers = fusion.answered(rows.sources, rows.embeddings)
-    rule = AcceptanceRule.fit(
+    return AcceptanceRule.fit(
         answers, rows.gold, max_risk=policy.max_risk, confidence=policy.confidence, clusters=rows.clusters
     )
-    return result.withheld(~rule.accepts(result), guarantee=str(rule))
+
+
+def accepted(fusion: ScoreFusion, result: ClassificationResult, policy: Policy) -> ClassificationResult:
+    """Return the result with the answers withheld that are not sure enough for the promised risk; it says so."""
+    rule = acceptance_rule(fusion, policy)
+    return result if rule is None else result.withheld(~rule.accepts(result), guarantee=str(rule))
 
 
 def set_guarantee(fusion: ScoreFusion, policy: Policy, alpha: float, **options: Any) -> SetGuarantee:
