@@ -120,17 +120,19 @@ def answered_everywhere(cell: Cell, names: Iterable[str]) -> NDArray[np.intp]:
 
 
 def model_scores(cache_folder: Path, data: DataSet, model: str) -> tuple[Scores, Scores]:
-    """Return a language model's scores of pool and test rows, its preference for some labels taken out.
+    """Return a language model's scores of pool and test rows.
 
-    As `LLMClassifier.fit` does it: the mean log-probability over unlabelled texts of the pool is subtracted. Where a
-    text may have several labels, a label's share of the likelihood stands for its probability.
+    Where labels exclude each other, its preference for some of them is taken out as `LLMClassifier.fit` does it: the
+    mean log-probability over unlabelled texts of the pool is subtracted. This takes the labels for equally frequent,
+    which they are not where a text may have several: there, the scores stay as the model gave them, and a label's share
+    of the likelihood stands for its probability.
 
     Raises:
         DataError: this model was not asked about this data set.
 
     """
     pool, test = (_raw(cache_folder, data, model, part) for part in ("pool", "test"))
-    prior = np.nanmean(pool, axis=0)
+    prior = 0.0 if data.schema.multi_label else np.nanmean(pool, axis=0)
     made = []
     for raw, known in ((pool, data.pool), (test, data.test)):
         values = np.full((len(known), len(data.schema)), np.nan)

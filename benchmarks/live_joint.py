@@ -44,4 +44,4 @@ def _joint(data: DataSet, size: int, seed: int, model: str, path: Path, cache_fo
     scores = joint.fit(train).predict_scores(texts)
     seconds = time.perf_counter() - started
     write_scores(path, {"test": scores}, rows=rows, test_rows=asked, seconds=seconds)
-    Console().print(f"{data.name} joint with {model} n={size} seed={seed}: {seconds:.0f} s")
+    Console(soft_wrap=True).print(f"{data.name} joint with {model} n={size} seed={seed}: {seconds:.0f} s")

@@ -75,4 +75,4 @@ def asked(
     gold = getattr(data, part).gold[start : start + CHUNK]
     best = scores.probabilities.argmax(axis=1)
     right = gold[np.arange(len(best)), best].mean() if data.schema.multi_label else np.mean(best == gold)
-    Console().print(f"{path.parent.name} {data.name} {path.stem}: {seconds:.0f} s, right {right:.3f}")
+    Console(soft_wrap=True).print(f"{path.parent.name} {data.name} {path.stem}: {seconds:.0f} s, right {right:.3f}")

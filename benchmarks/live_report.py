@@ -42,9 +42,12 @@ _PUBLISHED_COLUMNS = ("accuracy", "macro_f1", "macro_precision", "macro_recall")
 def tables(
     cache_folder: Path, datasets: Iterable[str], target: Path, *, data_root: str | None = None, ablations: bool = True
 ) -> None:
-    """Fit everything to the scores that are there, print a table per training size, and write the figures."""
+    """Fit everything to the scores that are there, print a table per training size, and write the figures.
+
+    Figures of other data sets that the file holds stay in it.
+    """
     console = Console(width=160)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = json.loads(target.read_text(encoding="utf-8")) if target.is_file() else {}
     started = time.perf_counter()
     for name in datasets:
         data = load_data(name, data_root)

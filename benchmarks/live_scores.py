@@ -55,7 +55,7 @@ def scored(data: DataSet, source: str, size: int, seed: int, cache_folder: Path,
     write_scores(path, scores, rows=rows, seconds=seconds, fit_seconds=fit_seconds)
     right = _quality(scores["test"].probabilities, data.test, len(asked))
     took = f"{fit_seconds:.0f} + {seconds - fit_seconds:.0f} s"
-    Console().print(f"{data.name} {source} n={size} seed={seed}: {took}, {right}")
+    Console(soft_wrap=True).print(f"{data.name} {source} n={size} seed={seed}: {took}, {right}")
 
 
 def new_source(source: str, dataset: str, seed: int) -> TextClassifier:
@@ -80,7 +80,7 @@ def vectors_of(data: DataSet, cache_folder: Path) -> Path:
         temporary = path.with_suffix(".tmp.npz")
         np.savez(temporary, **arrays)
         temporary.replace(path)
-        Console().print(f"{data.name} vectors: {time.perf_counter() - started:.0f} s")
+        Console(soft_wrap=True).print(f"{data.name} vectors: {time.perf_counter() - started:.0f} s")
     return path
 
 

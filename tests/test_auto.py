@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 
 from textclassify import AutoFusionClassifier, load
-from textclassify.errors import DataError, NotFittedError
+from textclassify.core.scales import Status
+from textclassify.errors import ConfigError, DataError, NotFittedError
 from textclassify.testing import check_classifier
+
+from .asking import TEST, TEST_GOLD, asking_classifier
 
 SMALL = {"llm_provider": None, "encoder": False, "similarity": False}
 WORDS = {"billing": "invoice charged twice", "delivery": "parcel never came", "login": "password does not work"}
@@ -107,6 +110,105 @@ def test_errors_name_the_remedy():
         AutoFusionClassifier(SMALL).predict(["text"])
     with pytest.raises(DataError, match="nothing to learn"):
         AutoFusionClassifier(SMALL).fit(["a", "b"], ["x", "x"])
+
+
+def asked_about(classifier):
+    """Return the language model's texts, and forget them."""
+    asked = list(classifier.ensemble_.sources_["llm"].asked)
+    classifier.ensemble_.sources_["llm"].asked.clear()
+    return asked
+
+
+def test_a_budget_is_passed_on_to_the_fusion():
+    classifier = asking_classifier()
+    asked_about(classifier)
+    result = classifier.predict(TEST, llm_budget="20 calls")
+    assert len(asked_about(classifier)) == result.metadata["asked"] == 20
+    assert all(text.startswith("hard") for text in TEST if result.sources["llm"].answered[TEST.index(text)])
+
+
+def test_a_configured_budget_holds_where_none_is_named():
+    """Also for probabilities: who sets a budget does not expect a bill for them."""
+    classifier = asking_classifier(llm_budget="20 calls")
+    asked_about(classifier)
+    classifier.predict(TEST)
+    assert len(asked_about(classifier)) == 20
+    scores = classifier.predict_scores(TEST)
+    assert len(asked_about(classifier)) == 20
+    np.testing.assert_array_equal(scores.values, classifier.predict(TEST).scores.values)
+    asked_about(classifier)
+    classifier.predict(TEST, llm_budget=1.0)
+    assert len(asked_about(classifier)) == len(TEST)
+
+
+def test_a_bounded_risk_withholds_answers_and_one_lifts_it():
+    """Few hard texts are asked about, so that the others cannot be sure enough."""
+    classifier = asking_classifier(llm_budget=0.05, max_risk=0.05)
+    result = classifier.predict(TEST)
+    kept = result.status == Status.OK
+    assert 0.5 < kept.mean() < 0.95
+    every = classifier.predict(TEST, max_risk=1)
+    assert (every.status == Status.OK).all()
+    right = np.array(every.predictions) == np.array(TEST_GOLD)
+    assert right.mean() < 0.9
+    assert right[kept].mean() > 0.95
+
+
+def test_the_confidence_of_the_bound_is_passed_on():
+    classifier = asking_classifier(llm_budget=0.05)
+    result = classifier.predict(TEST, max_risk=0.05, confidence=0.8)
+    assert "promised with 80% confidence" in result.metadata["guarantee"]
+
+
+def test_label_shift_is_passed_on():
+    classifier = asking_classifier()
+    skewed = [text for text in TEST if "billing" in text]
+    assert "label shares" in classifier.predict(skewed, label_shift=True).metadata["label_shift"]
+
+
+def test_what_excludes_each_other_is_refused_before_anything_is_asked():
+    classifier = asking_classifier(max_risk=0.05)
+    asked_about(classifier)
+    with pytest.raises(ConfigError, match="give llm_budget as a share"):
+        classifier.predict(TEST, llm_budget="20 calls")
+    assert asked_about(classifier) == []
+
+
+def test_prediction_sets_hold_the_label_as_often_as_promised():
+    sets = asking_classifier(llm_budget="30%").predict_set(TEST, alpha=0.1)
+    assert np.mean([label in held for label, held in zip(TEST_GOLD, sets, strict=True)]) > 0.87
+    assert sets.alpha == 0.1
+
+
+def test_prediction_sets_keep_the_configured_budget():
+    classifier = asking_classifier(llm_budget="30%")
+    asked_about(classifier)
+    classifier.predict_set(TEST[:50])
+    assert 0 < len(asked_about(classifier)) < 30
+    classifier.predict_set(TEST[:50], llm_budget=1.0)
+    assert len(asked_about(classifier)) == 50
+
+
+def test_the_cost_curve_of_a_table():
+    """The gold labels stand in it, as for `evaluate`."""
+    table = pd.DataFrame({"text": TEST, "label": TEST_GOLD})
+    curve = asking_classifier(label_columns="label").cost_curve(table)
+    assert curve["share"].iloc[[0, -1]].tolist() == [0, 1]
+    assert curve["quality"].iloc[-1] > curve["quality"].iloc[0] + 0.05
+    pd.testing.assert_frame_equal(curve, asking_classifier().cost_curve(TEST, TEST_GOLD))
+
+
+def test_evaluation_is_of_what_the_configuration_deploys():
+    evaluation = asking_classifier(llm_budget="20%", max_risk=0.1).evaluate(TEST, TEST_GOLD)
+    assert any(note.startswith("llm_budget 20%: the fusion asked about") for note in evaluation.notes)
+    assert evaluation.risk.max_risk == 0.1
+
+
+def test_a_saved_model_keeps_its_budget_and_its_bound(tmp_path):
+    asking_classifier(llm_budget="20 calls").save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert loaded.config_.llm_budget == "20 calls"
+    assert loaded.predict(TEST).metadata["asked"] == 20
 
 
 @pytest.mark.slow

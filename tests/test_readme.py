@@ -10,9 +10,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import textclassify
+
+from .asking import TEST, TEST_GOLD, asking_classifier
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "textclassify"
@@ -39,10 +42,10 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
-def names_after(block: str) -> dict[str, Any]:
-    """Run the block that contains `block`, with what the blocks above it import, and return its names."""
+def names_after(block: str, **given: Any) -> dict[str, Any]:
+    """Run the block that contains `block`, with what the blocks above it import or `given` names; return its names."""
     number = next(number for number, code in enumerate(BLOCKS) if block in code)
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = dict(given)
     for above in BLOCKS[:number]:
         imports = [node for node in ast.parse(above).body if isinstance(node, ast.Import | ast.ImportFrom)]
         exec(compile(ast.Module(imports, []), "README.md", "exec"), names)
@@ -57,6 +60,10 @@ def test_no_block_of_the_readme_is_left_out() -> None:
         '"llm_provider": "openai"',
         "SimilarityClassifier(labels)",
         "ScoreFusion(",
+        'llm_budget="20%"',
+        "max_risk=0.05",
+        "estimate_prevalence(",
+        "rows_to_label(",
         "classifier.estimate(",
     )
 
@@ -98,6 +105,46 @@ def test_the_example_of_scores_made_elsewhere_fuses_them() -> None:
 
     answers = names["fusion"].predict({"encoder": names["encoder"], "llm": names["llm"]})
     assert answers.predictions == names["gold"]
+
+
+@pytest.fixture
+def fitted() -> dict[str, Any]:
+    """Return what the blocks above have made: a fitted classifier that asks a language model, and texts."""
+    table = pd.DataFrame({"text": TEST[:200], "label": TEST_GOLD[:200]})
+    return {"classifier": asking_classifier(label_columns="label"), "test": table, "texts": TEST[200:]}
+
+
+def test_the_example_of_a_budget_asks_about_a_part(fitted: dict[str, Any]) -> None:
+    """And the curve reaches from no call to all."""
+    names = names_after('llm_budget="20%"', **fitted)
+
+    assert names["result"].metadata["asked"] == names["result"].sources["llm"].answered.sum()
+    assert 0 < names["result"].metadata["asked"] < 80
+    assert names["curve"]["share"].iloc[-1] == 1
+
+
+def test_the_example_of_guarantees_gives_answers_and_sets(fitted: dict[str, Any]) -> None:
+    """With what they promise in words."""
+    names = names_after("max_risk=0.05", **fitted)
+
+    assert "At most 5.0% of the accepted answers are wrong" in names["answers"].metadata["guarantee"]
+    assert names["answers"].predictions[0] in names["sets"][0]
+
+
+def test_the_example_of_label_shares_has_intervals(fitted: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """What it prints is the table of shares."""
+    names = names_after("estimate_prevalence(", **fitted)
+
+    assert (names["shares"].low < names["shares"].high).all()
+    assert "Label shares of 300 texts, 200 of them with gold" in capsys.readouterr().out
+
+
+def test_the_example_of_rows_to_label_says_why(fitted: dict[str, Any]) -> None:
+    """A tenth of them is drawn at random."""
+    names = names_after("rows_to_label(", **fitted)
+
+    assert set(names["todo"]["chosen_by"]) == {"random", "ranking"}
+    assert names["todo"]["why"].str.len().min() > 0
 
 
 def test_the_example_of_bulk_labelling_estimates_without_asking(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,11 @@ TORCH_FREE = [
     "ScoreFusion",
     "Scores",
     "TrainingData",
+    "distil",
+    "estimate_prevalence",
+    "label_errors",
     "load",
+    "rows_to_label",
 ]
 """Names whose classes work without torch, at least for a part of what they do."""
 

@@ -14,6 +14,8 @@ _HOMES = {
     "ClassificationType": "core.types",
     "FusionEnsemble": "ensemble.fusion",
     "FusionMLP": "ensemble.mlp",
+    "FusionWrapper": "ensemble.network",
+    "JointClassifier": "ensemble.joint",
     "LLMClassifier": "llm.llm_classifier",
     "LabelSchema": "core.labels",
     "LinearClassifier": "ml.linear",
@@ -25,7 +27,11 @@ _HOMES = {
     "TextClassifier": "core.contract",
     "TrainingData": "core.types",
     "TransformerClassifier": "ml.roberta_classifier",
+    "distil": "ensemble.distillation",
+    "estimate_prevalence": "statistics.prevalence",
+    "label_errors": "ensemble.review",
     "load": "core.kinds",
+    "rows_to_label": "ensemble.review",
 }
 
 __all__ = [  # noqa: PLE0604 - the names are the keys of the table above

@@ -165,7 +165,7 @@ class AutoFusionClassifier(TextClassifier):
             **options: what `ScoreFusion.cost_curve` takes: `groups` in the place of the column, and `cost_per_call`.
 
         Raises:
-            ConfigError: this fusion does not ask, or has nothing else to answer with.
+            ConfigError: this fusion has nothing else to answer with.
 
         """
         data, _ = dataset.honest_part(self._labelled(texts, labels, options.pop("groups", None)))

@@ -128,6 +128,14 @@ def test_a_fusion_asks_those_models_that_make_a_difference():
     assert estimate_prediction(fusion, ["a text"]).asked == ()
 
 
+def test_a_configured_budget_is_named_beside_the_figures():
+    """They are for every text, and a prediction asks about fewer."""
+    fusion = FusionEnsemble({"linear": LinearClassifier(), "llm": oracle(messages(120))}, n_folds=3)
+    fusion.fit(messages(120)).config_ = Config.of({"llm_budget": "20%"})
+
+    assert any("llm_budget is 20%" in note for note in estimate_prediction(fusion, ["a text"]).notes)
+
+
 def test_a_classifier_without_language_models_asks_nobody():
     """It says so, instead of an empty table."""
     data = messages(20)

@@ -11,6 +11,7 @@ import yaml
 
 import textclassify
 from textclassify.apps import evaluating, predicting
+from textclassify.apps.answering import Answering
 from textclassify.auto import AutoFusionClassifier
 from textclassify.core.storage import replies_folder
 from textclassify.errors import DataError
@@ -198,8 +199,9 @@ def test_pieces_are_long_for_models_elsewhere_only(folder: Path, monkeypatch, pr
         raise DataError
 
     monkeypatch.setattr(predicting, "pieces", cut)
+    answering = Answering(LLMClassifier(list(WORDS), provider=provider))
     with (folder / "out").open("wb") as stream, pytest.raises(DataError):
-        predicting.predict_stream(LLMClassifier(list(WORDS), provider=provider), "test.csv", stream, file_format="csv")
+        predicting.predict_stream(answering, "test.csv", stream, file_format="csv")
 
     assert sizes == [getattr(predicting, size)]
 

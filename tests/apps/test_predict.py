@@ -99,7 +99,7 @@ def test_long_input_is_taken_in_pieces(run, model: Path, monkeypatch) -> None:
     monkeypatch.setattr(
         FusionEnsemble,
         "predict",
-        lambda self, texts, labels=None: sizes.append(len(texts)) or whole(self, texts, labels),
+        lambda self, texts, **options: sizes.append(len(texts)) or whole(self, texts, **options),
     )
 
     rows = json_lines(run("predict", model, "test.csv", "--json").stdout)

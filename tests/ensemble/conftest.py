@@ -1,12 +1,15 @@
 """Simulated sources: how right and how sure they are is known, so what a fusion should do is known too."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from textclassify import Scores
+from textclassify import FusionEnsemble, Scores
+from textclassify.core.scales import Status
+from textclassify.ensemble.pooling import LogLinearPool, VectorScalingPool
+from textclassify.testing import FixedClassifier
 
 LABELS = ("a", "b", "c", "d")
 
@@ -74,11 +77,85 @@ class MultiLabelSimulation:
         return Scores.from_votes(named, self.labels, multi_label=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def simulate():
     return Simulation
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def simulate_multi_label():
     return MultiLabelSimulation
+
+
+@pytest.fixture(scope="session")
+def without():
+    """Scores as if the source had failed on some rows, in whatever way it scores."""
+
+    def failed_on(scores, rows):
+        values, status = scores.values.copy(), scores.status.copy()
+        values[rows], status[rows] = np.nan, Status.FAILED
+        return replace(scores, values=values, status=status)
+
+    return failed_on
+
+
+class PaidClassifier(FixedClassifier):
+    """Given answers that count as a language model's and cost a cent each."""
+
+    asks_llm = True
+
+    def _score(self, texts):
+        return replace(super()._score(texts), cost=np.full(len(texts), 0.01))
+
+
+@dataclass
+class Messages:
+    """n texts of two labels, a free source and a paid one: the free one fails on hard texts, and is unsure of them."""
+
+    n: int
+    seed: int = 0
+    right_if_hard: float = 0.98
+    labels: tuple[str, ...] = ("billing", "delivery")
+
+    def __post_init__(self):
+        rng = np.random.default_rng(self.seed)
+        codes, hard = rng.integers(0, 2, self.n), np.arange(self.n) % 3 == 0
+        self.texts = [f"{'hard' if one else 'easy'} {self.seed}-{row}" for row, one in enumerate(hard)]
+        self.gold = [self.labels[code] for code in codes]
+        self.free = self._source(codes, rng, np.where(hard, 0.55, 0.97), np.where(hard, 0.6, 0.95))
+        self.paid = self._source(codes, rng, np.where(hard, self.right_if_hard, 0.9), np.full(self.n, 0.85))
+
+    def _source(self, codes, rng, right, sure):
+        answers = np.where(rng.random(self.n) < right, codes, 1 - codes)
+        sure = sure + 0.04 * rng.random(self.n)  # no two texts alike: ranks have no ties
+        return dict(zip(self.texts, np.where(np.eye(2)[answers] == 1, sure[:, None], 1 - sure[:, None]), strict=True))
+
+    def fusion(self, *others, **options):
+        """A fusion of both, fitted on these texts (fewer than 100: no networks), that can score the others' texts."""
+        free, paid = (
+            {text: one for part in (self, *others) for text, one in getattr(part, name).items()}
+            for name in ("free", "paid")
+        )
+        sources = {
+            "free": FixedClassifier(free, self.labels, default=[0.5, 0.5]),
+            "llm": PaidClassifier(paid, self.labels, default=[0.5, 0.5]),
+        }
+        fusion = FusionEnsemble(sources, **{"guard": 0, "n_folds": 2, **options}).fit(self.texts, self.gold)
+        fusion.sources_["llm"].asked.clear()
+        return fusion
+
+
+@pytest.fixture(scope="session")
+def messages():
+    return Messages
+
+
+@pytest.fixture(scope="session")
+def paid_classifier():
+    return PaidClassifier
+
+
+@pytest.fixture(scope="session")
+def pools():
+    """The rungs that need no network: what is tested is seldom which one is taken, and these take milliseconds."""
+    return [LogLinearPool, VectorScalingPool]

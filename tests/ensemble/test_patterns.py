@@ -1,5 +1,7 @@
 """Which sources answer when some are missing, in fitting and in prediction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -128,3 +130,18 @@ def test_votes_of_trained_models_are_averaged_as_votes():
     result = fusion.predict(["invoice", ""])
     assert result.predictions == ["billing", None]
     assert result.status[1] == Status.INVALID
+
+
+def test_held_out_scores_stay_with_their_rows_where_only_some_were_asked(simulate):
+    """The free fusion is fitted on asked rows first; deferral and cost curves would learn from shuffled rows."""
+    rows = simulate(400)
+    encoder, llm = rows.source(2.0), rows.votes(0.9)
+    asked = np.random.default_rng(0).permutation(rows.n)[:130]
+    votes = np.full(llm.values.shape, np.nan)
+    votes[asked] = llm.values[asked]
+    status = np.full(rows.n, Status.NOT_CALLED)
+    status[asked] = Status.OK
+    fusion = ScoreFusion().fit({"encoder": encoder, "llm": replace(llm, values=votes, status=status)}, rows.gold)
+    held_out = fusion.patterns_.held_out(("encoder",))
+    alone = np.mean(encoder.values.argmax(axis=1) == rows.codes)
+    assert abs(np.mean(held_out.argmax(axis=1) == rows.codes) - alone) < 0.03

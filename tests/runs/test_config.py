@@ -264,3 +264,73 @@ def test_a_key_in_the_configuration_is_refused_unseen(pasted):
         Config.of({"llm_api_key_env": pasted})
     assert "sk-secret-key" not in str(caught.value)
     assert "sk-secret-key" not in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"llm_budget": "20 apples"}, "'llm_budget' is '20 apples'.*pass a share such as 0.2"),
+        ({"llm_budget": True}, "'llm_budget' is True"),
+        ({"llm_budget": 1.5}, "'llm_budget' is 1.5.*not between 0 and 1"),
+        ({"max_risk": 0}, "'max_risk' is 0"),
+        ({"llm_budget": "$2", "max_risk": 0.05}, r"cannot be promised under a budget of \$2"),
+    ],
+)
+def test_a_policy_that_cannot_be_kept_is_refused_at_once(settings, message):
+    """Not after the training."""
+    with pytest.raises(ConfigError, match=message):
+        Config.of(settings)
+
+
+def test_what_is_given_counts_more_than_what_is_configured():
+    config = Config.of({"llm_budget": "20%", "max_risk": 0.05})
+
+    assert vars(config.policy()) == {"llm_budget": "20%", "max_risk": 0.05, "confidence": 0.95, "label_shift": False}
+    assert config.policy(llm_budget=0.5).llm_budget == 0.5
+    assert config.policy(max_risk=1, label_shift=True).max_risk is None
+
+
+FUSION_KEYS = {
+    "combiner": "embeddings",
+    "metric": "macro_f1",
+    "calibrator": "vector",
+    "guard": 0.3,
+    "fusion_rows": 40,
+    "fusion_hidden_dims": [8],
+    "fusion_lr": 0.01,
+    "fusion_epochs": 2,
+    "fusion_batch_size": 16,
+}
+
+
+@pytest.mark.parametrize("combiner", ["auto", "mlp", "embeddings", "joint"])
+def test_the_keys_of_the_fusion_reach_it(tmp_path, combiner):
+    """From YAML as from a mapping."""
+    wanted = {**FUSION_KEYS, "combiner": combiner, "non_empty": False}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({**FREE, **wanted}), encoding="utf-8")
+
+    fusion, _ = build_fusion(Config.of(path))
+
+    parameters = fusion.get_params(deep=False)
+    assert {name: parameters[name] for name in wanted} == wanted
+
+
+def test_the_keys_of_the_fusion_are_kept_in_a_saved_model(tmp_path):
+    """A refit of a loaded model is the same experiment."""
+    wanted = {"metric": "macro_f1", "calibrator": "temperature", "guard": 0.0, "llm_budget": "30%"}
+    AutoFusionClassifier({**FREE, **wanted}).fit(["good", "bad"] * 8, ["a", "b"] * 8).save(tmp_path / "model")
+
+    loaded = load(tmp_path / "model")
+
+    assert {name: getattr(loaded.config_, name) for name in wanted} == wanted
+    parameters = loaded.ensemble_.get_params(deep=False)
+    assert (parameters["metric"], parameters["calibrator"], parameters["guard"]) == ("macro_f1", "temperature", 0.0)
+    assert (loaded.ensemble_.fusion_.metric_, loaded.ensemble_.fusion_.calibrator) == ("macro_f1", "temperature")
+
+
+def test_a_policy_has_no_part_in_labelling_without_training(caplog):
+    """A user must not believe that it is kept."""
+    build_llm(Config.of({"labels": ["a", "b"], "llm_budget": "20%", "max_risk": 0.05}))
+
+    assert "llm_budget, max_risk: no part in labelling without training" in caplog.text

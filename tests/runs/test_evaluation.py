@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 
 from textclassify import FusionEnsemble, LinearClassifier, load
+from textclassify.ensemble.policy import Policy
 from textclassify.errors import ConfigError, LabelError
 from textclassify.runs.evaluation import FUSION, WITHOUT_LLM, evaluate
 from textclassify.testing import FixedClassifier
+
+from .. import asking  # noqa: TID252 - a helper of several folders of tests
+from ..asking import asking_fusion  # noqa: TID252
 
 LABELS = ["ham", "news", "spam"]
 
@@ -247,6 +251,94 @@ def test_calibration_is_shown_before_and_after(fusion: FusionEnsemble) -> None:
 
     assert set(system.before_calibration) == {"log_loss", "ece"}
     assert evaluate(fusion, TEST, TEST_GOLD)[FUSION].before_calibration == {}
+
+
+def test_the_calibration_report_covers_every_source(fusion: FusionEnsemble) -> None:
+    """Its figures after calibration are those of the source's row."""
+    evaluation = evaluate(fusion, TEST, TEST_GOLD)
+
+    assert evaluation.calibration is not None
+    assert [source.name for source in evaluation.calibration.sources] == ["good", "llm", "other"]
+    for source in evaluation.calibration.sources:
+        system = evaluation[source.name]
+        assert source.log_loss == (system.before_calibration["log_loss"], system.metrics["log_loss"])
+
+
+def test_the_cost_curve_ends_at_the_fusion_and_starts_without_the_llm() -> None:
+    """It is drawn where a language model is asked, and nowhere else."""
+    evaluation = evaluate(asking_fusion(), asking.TEST, asking.TEST_GOLD, cost_per_call=0.01)
+
+    curve = evaluation.cost_curve
+    assert curve is not None
+    assert curve.points[0].quality.estimate == evaluation[WITHOUT_LLM].metrics["accuracy"]
+    assert curve.points[-1].quality.estimate == evaluation[FUSION].metrics["accuracy"]
+    assert curve.cost_per_call == 0.01
+    assert evaluate(asking_fusion(), asking.TEST, asking.TEST_GOLD, llm=False).cost_curve is None
+
+
+def test_a_fusion_that_does_not_ask_has_no_cost_curve(idle_llm: FusionEnsemble) -> None:
+    """There is nothing to save."""
+    assert evaluate(idle_llm, TEST, TEST_GOLD).cost_curve is None
+
+
+def test_the_fusion_answers_within_the_budget_of_its_policy() -> None:
+    """Figures are of what is deployed; each source keeps its own."""
+    whole, cut = (
+        evaluate(asking_fusion(), asking.TEST, asking.TEST_GOLD, policy=Policy(budget)) for budget in (None, "20 calls")
+    )
+
+    result = asking_fusion().predict(asking.TEST, llm_budget="20 calls")
+    np.testing.assert_allclose(cut[FUSION].answers.probabilities, result.probabilities, rtol=1e-6)
+    assert "llm_budget 20 calls: the fusion asked about 20 of 300 texts" in cut.notes
+    assert cut["llm"].metrics == whole["llm"].metrics
+
+
+def test_a_bounded_risk_is_held_against_the_texts() -> None:
+    """A promise is worth what comes of it."""
+    policy = Policy(0.05, 0.05)
+    evaluation = evaluate(asking_fusion(), asking.TEST, asking.TEST_GOLD, policy=policy)
+    result = asking_fusion().predict(asking.TEST, llm_budget=0.05, max_risk=0.05)
+
+    kept = [row for row, answer in enumerate(result.predictions) if answer is not None]
+    wrong = np.mean([result.predictions[row] != asking.TEST_GOLD[row] for row in kept])
+    assert evaluation.risk is not None
+    assert (evaluation.risk.n_accepted, evaluation.risk.risk.estimate) == (len(kept), pytest.approx(wrong))
+    assert f"{len(kept)} of 300 answers accepted" in str(evaluation)
+    assert evaluation.to_dict()["risk"]["max_risk"] == 0.05
+
+
+def test_prediction_sets_are_held_against_the_texts() -> None:
+    """The share that holds the gold label, and how large they are."""
+    evaluation = evaluate(asking_fusion(), asking.TEST, asking.TEST_GOLD, alpha=0.1)
+    sets = asking_fusion().predict_set(asking.TEST, alpha=0.1)
+
+    held = np.mean([label in one for label, one in zip(asking.TEST_GOLD, sets, strict=True)])
+    assert evaluation.sets is not None
+    assert evaluation.sets.held.estimate == pytest.approx(held)
+    assert evaluation.sets.mean_size == pytest.approx(sets.sizes.mean())
+
+
+def test_a_guarantee_that_cannot_be_given_is_a_note(fusion: FusionEnsemble) -> None:
+    """The other figures are wanted all the same."""
+    evaluation = evaluate(fusion, TEST, TEST_GOLD, policy=Policy(max_risk=0.05), alpha=0.1)
+
+    assert (evaluation.risk, evaluation.sets) == (None, None)
+    assert any("no guarantee can be given" in note for note in evaluation.notes)
+
+
+def test_only_a_fusion_keeps_a_policy() -> None:
+    """A budget that were ignored would be paid for."""
+    with pytest.raises(ConfigError, match="FixedClassifier keeps no budget"):
+        evaluate(source(0.7, 3), TEST, TEST_GOLD, policy=Policy("20%"))
+
+
+def test_everything_an_evaluation_found_is_plain_json() -> None:
+    """NaN is none of its numbers."""
+    evaluation = evaluate(asking_fusion(), asking.TEST[:40], asking.TEST_GOLD[:40], alpha=0.1)
+
+    found = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
+    assert found["cost_curve"]["points"][0]["share"] == 0
+    assert [source["name"] for source in found["calibration"]] == ["encoder", "llm"]
 
 
 def test_multi_label_compares_micro_f1_by_paired_bootstrap() -> None:

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from textclassify import FusionEnsemble
+from textclassify.ensemble.policy import Policy
 from textclassify.errors import StorageError
+from textclassify.runs.advice import advice_on
 from textclassify.runs.evaluation import Evaluation, evaluate
 from textclassify.runs.markdown import escaped, fenced
 from textclassify.runs.report import RunFacts, as_markdown, confusions, disagreements, write_report
 from textclassify.testing import FixedClassifier
+
+from ..asking import TEST, TEST_GOLD, asking_fusion  # noqa: TID252 - a helper of several folders of tests
 
 LABELS = ["ham", "spam"]
 
@@ -118,3 +122,41 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, evaluation: Ev
 
     with pytest.raises(StorageError, match=r"cannot write the report to .*name a folder"):
         write_report(tmp_path / "file", evaluation)
+
+
+def test_the_report_shows_what_asking_buys_and_what_can_be_promised(tmp_path: Path) -> None:
+    """With the command to copy; programs find the same beside the evaluation."""
+    advice = advice_on(asking_fusion(), cost_per_call=0.02)
+    tested = evaluate(asking_fusion(), TEST, TEST_GOLD, policy=Policy(0.05, 0.05), alpha=0.1)
+    facts = RunFacts(predict_command="textclassify predict run/model TEXTS")
+
+    written = write_report(tmp_path, tested, facts, None, advice).read_text(encoding="utf-8")
+
+    for wanted in (
+        "## What asking the language model buys\n",
+        "| 30% | 252 | 0.9",
+        "textclassify predict run/model TEXTS --llm-budget 30%",
+        "## What can be promised",
+        "210 rows were kept for guarantees; max_risk 5% is supported",
+        "Settings without effect: `fusion_epochs`.",
+        "## What asking the language model buys, on these texts",
+        "## What was promised, and what came",
+        "Here: max_risk 5.0%",
+        "Here: sets at alpha 10.0%",
+        "| source | ECE | class-wise ECE | beyond chance | Brier | log loss |",
+    ):
+        assert wanted in written
+    found = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
+    assert found["advice"]["recommended_llm_budget"] == "30%"
+
+
+def test_the_report_names_the_averages_of_several_labels() -> None:
+    """Micro, macro, by text, and whole sets are four different figures."""
+    labels = {"labels": ["a", "b"], "multi_label": True}
+    texts = [f"text {row}" for row in range(40)]
+    gold = [["a"], ["b"], ["a", "b"], []] * 10
+    answers = {text: [0.9 if name in one else 0.2 for name in "ab"] for text, one in zip(texts, gold, strict=True)}
+
+    written = as_markdown(evaluate(FixedClassifier(answers, labels=labels), texts, gold), RunFacts(), None)
+
+    assert "|  | micro-F1 | subset accuracy | samples-F1 | macro-F1 | log loss | ECE |" in written

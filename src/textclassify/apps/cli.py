@@ -15,15 +15,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from textclassify.apps import llm_commands, training_commands
+from textclassify.apps import distil_commands, llm_commands, review_commands, training_commands
 from textclassify.apps.failures import FAILED, INTERRUPTED, PIPE_CLOSED, explained, quiet_pipe
 from textclassify.apps.options import (
     CacheOnly,
+    Confidence,
     Json,
     LabelColumns,
+    LlmBudget,
     MaxCost,
+    MaxRisk,
     Offline,
     Seed,
+    Sets,
     TextColumn,
     names_in,
     typed,
@@ -149,6 +153,17 @@ def predict(
             help="Go on with a run that stopped: a file at --out is replaced; kept answers are used in any case.",
         ),
     ] = False,
+    llm_budget: LlmBudget = None,
+    max_risk: MaxRisk = None,
+    confidence: Confidence = 0.95,
+    sets: Sets = None,
+    label_shift: Annotated[
+        bool,
+        typer.Option(
+            "--label-shift",
+            help="Estimate how frequent the labels are among these very rows, at most 100,000, and answer accordingly.",
+        ),
+    ] = False,
     max_cost: MaxCost = None,
     cache_only: CacheOnly = False,
     offline: Offline = False,
@@ -164,6 +179,7 @@ def predict(
 
     with session(debug=ctx.obj, bars=out is not None or not sys.stdout.isatty()) as say:
         from textclassify.apps import predicting
+        from textclassify.apps.answering import Answering, policy_for
         from textclassify.apps.models import load_model
         from textclassify.llm.money.limits import limited
 
@@ -173,12 +189,14 @@ def predict(
         if out is not None:
             predicting.check_output(out, file, overwrite=overwrite or resume)
         classifier = load_model(model)
+        policy = policy_for(classifier, llm_budget, max_risk, confidence, label_shift=label_shift)
+        answering = Answering(classifier, policy, sets)
         if file == "-" and sys.stdin is not None and sys.stdin.isatty():
             say("reading from the terminal; end with Ctrl-D")
         limits = limited(max_cost=max_cost, cache_only=cache_only, offline=offline)
         with limits, predicting.output_stream(out) as stream:
-            n_rows, n_answered = predicting.predict_stream(
-                classifier,
+            predicting.predict_stream(
+                answering,
                 file,
                 stream,
                 file_format=chosen,
@@ -186,10 +204,10 @@ def predict(
                 lines=lines,
                 probabilities=probabilities,
             )
-        if n_answered < n_rows:
-            say(f"{n_rows - n_answered:,} of {n_rows:,} rows have no answer; their status says why")
+        for sentence in answering.summary():
+            say(sentence)
         if out is not None:
-            say(f"{n_rows:,} rows written to {out}")
+            say(f"{answering.n_rows:,} rows written to {out}")
 
 
 @app.command()
@@ -204,13 +222,25 @@ def evaluate(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report in the folder.")] = False,
     llm: Annotated[bool, typer.Option("--llm/--no-llm", help="Whether to ask language models.")] = True,
+    llm_budget: LlmBudget = None,
+    max_risk: MaxRisk = None,
+    confidence: Confidence = 0.95,
+    sets: Sets = None,
+    cost_curve: Annotated[
+        Path | None,
+        typer.Option("--cost-curve", help="CSV file for the quality by the share of texts that are asked about."),
+    ] = None,
     max_cost: MaxCost = None,
     cache_only: CacheOnly = False,
     offline: Offline = False,
     seed: Seed = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a trained model on labelled texts, beside each of its sources alone."""
+    """Measure a trained model on labelled texts, beside each of its sources alone.
+
+    Where the model asks a language model, all texts are asked about to show what each share of calls would buy;
+    --llm-budget holds for the row of the fusion. --max-risk and --sets show how these promises come out here.
+    """
     from textclassify.apps.terminal import session
 
     with session(debug=ctx.obj) as say:
@@ -226,6 +256,9 @@ def evaluate(
                 output=output,
                 overwrite=overwrite,
                 llm=llm,
+                policy=(llm_budget, max_risk, confidence),
+                sets=sets,
+                curve_file=cost_curve,
                 seed=seed or 0,
                 command=typed(),
             )
@@ -234,10 +267,11 @@ def evaluate(
     if as_json:
         print(json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False))
         return
+    from textclassify.apps.advice_screens import checks_screen
     from textclassify.apps.screens import evaluation_screen
     from textclassify.apps.terminal import console
 
-    console().print(evaluation_screen(evaluation))
+    console().print(evaluation_screen(evaluation), checks_screen(evaluation))
 
 
 @app.command()
@@ -261,6 +295,10 @@ def doctor(
         raise typer.Exit(1)
 
 
+app.command()(review_commands.review)
+app.command("label-errors")(review_commands.suspect_labels)
+app.command()(review_commands.apply_review)
+app.command()(distil_commands.distil)
 app.command()(llm_commands.estimate)
 app.command()(llm_commands.prompt)
 app.add_typer(llm_commands.cache_app, name="cache")

@@ -121,7 +121,11 @@ def estimate_prediction(classifier: TextClassifier, texts: list[str]) -> RunEsti
     """
     with configured_limits(classifier):
         asked = [AskedModel(name, one.estimate(texts)) for name, one in language_models(classifier)]
-        return RunEstimate(tuple(asked), tuple(_notes(asked)))
+        notes = _notes(asked)
+    budget = getattr(getattr(classifier, "config_", None), "llm_budget", None)
+    if asked and budget is not None:
+        notes.append(f"llm_budget is {budget}: a prediction asks about so much only; the figures are for every text")
+    return RunEstimate(tuple(asked), tuple(notes))
 
 
 def estimate_training(config: Config, data: TrainingData, test: TrainingData | None = None) -> RunEstimate:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from textclassify.apps.answering import policy_for
 from textclassify.apps.asked_models import asks_remotely, resumable
 from textclassify.apps.configured import configured_limits
 from textclassify.apps.models import MODEL_FOLDER, is_model, load_model
+from textclassify.apps.predicting import check_output
+from textclassify.apps.pricing import price_per_call
 from textclassify.core import dataset
-from textclassify.errors import DataError, StorageError
+from textclassify.ensemble.cost_report import CostCurve
+from textclassify.errors import ConfigError, DataError, StorageError
 from textclassify.runs.evaluation import Evaluation, evaluate
 from textclassify.runs.report import EVALUATION_FILE, REPORT_FILE, RunFacts, write_report
 
@@ -25,6 +29,9 @@ def evaluate_file(
     llm: bool,
     seed: int,
     command: str,
+    policy: tuple[str | None, float | None, float] = (None, None, 0.95),
+    sets: float | None = None,
+    curve_file: Path | None = None,
 ) -> tuple[Evaluation, Path | None]:
     """Return the evaluation of a saved model on labelled texts, and the report's path where one was asked for.
 
@@ -38,8 +45,12 @@ def evaluate_file(
         llm: whether to ask language models.
         seed: of the resampling.
         command: what was typed, for the report.
+        policy: llm_budget, max_risk and its confidence, on top of the model's configuration.
+        sets: also check prediction sets with this share of misses.
+        curve_file: CSV file for the cost curve.
 
     Raises:
+        ConfigError: the model cannot keep the policy, or has no cost curve to write.
         DataError: the texts or labels cannot be used; the message names the file and the row.
         StorageError: the model cannot be read, or the report not be written.
         BudgetError: the money is spent that the model's configuration, or a limit around the call, allows.
@@ -48,7 +59,13 @@ def evaluate_file(
     """
     if output is not None:
         _check_output(output, overwrite=overwrite)
+    if curve_file is not None:
+        check_output(curve_file, file, overwrite=overwrite)
     classifier = load_model(model)
+    kept = policy_for(classifier, *policy)
+    fusion = getattr(getattr(classifier, "ensemble_", classifier), "fusion_", None)
+    if curve_file is not None and (not llm or getattr(fusion, "deferral_", None) is None):
+        raise ConfigError(f"there is no cost curve: {str(model)!r} asks no language model here, or nothing else")
     config = getattr(classifier, "config_", None)
     try:
         data = dataset.labelled_data(
@@ -63,12 +80,34 @@ def evaluate_file(
         raise type(error)(str(error) if file in str(error) else f"{file}: {error}") from error
     asks = llm and asks_remotely(classifier, evaluated=True)
     with resumable(asks, "run the same command again to go on"), configured_limits(classifier):
-        evaluation = evaluate(classifier, data, groups=data.groups, llm=llm, random_state=seed)
+        price = price_per_call(classifier, data.texts) if llm else None
+        evaluation = evaluate(
+            classifier,
+            data,
+            groups=data.groups,
+            llm=llm,
+            policy=kept,
+            alpha=sets,
+            cost_per_call=price,
+            random_state=seed,
+        )
+    if curve_file is not None and evaluation.cost_curve is not None:
+        _write_curve(evaluation.cost_curve, curve_file)
     if output is None:
         return evaluation, None
     facts = RunFacts(title=f"{model} on {file}", commands=[command])
     ladder = getattr(getattr(classifier, "ensemble_", classifier), "ladder_report_", None)
     return evaluation, write_report(output, evaluation, facts, ladder)
+
+
+def _write_curve(curve: CostCurve, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        curve.to_pandas().to_csv(path, index=False)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {str(path)!r}: {error.strerror}; name a file that you may write to with --cost-curve"
+        ) from error
 
 
 def _check_output(output: Path, *, overwrite: bool) -> None:

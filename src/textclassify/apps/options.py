@@ -24,6 +24,36 @@ CacheOnly = Annotated[
         help="Answer from what is kept, without any key; rows that nobody was asked about come out as not_called.",
     ),
 ]
+LlmBudget = Annotated[
+    str | None,
+    typer.Option(
+        "--llm-budget",
+        help="How much to ask language models, where it pays most: 20%, '200 calls' or '$1.50'. A share is a threshold "
+        "from training and works piece by piece; calls and money are for all rows together, at most 100,000.",
+    ),
+]
+MaxRisk = Annotated[
+    float | None,
+    typer.Option(
+        "--max-risk",
+        min=0,
+        max=1,
+        help="Give answers of which at most this share is wrong, such as 0.05; rows that are not sure enough come out "
+        "as abstained. 1 lifts the bound of a configuration.",
+    ),
+]
+Confidence = Annotated[
+    float, typer.Option("--confidence", min=0.5, max=0.9999, help="How sure the bound of --max-risk is to hold.")
+]
+Sets = Annotated[
+    float | None,
+    typer.Option(
+        "--sets",
+        min=0,
+        max=1,
+        help="Also give each text a set of labels; at most this share of the sets misses the right one, such as 0.1.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output instead of a table.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")]
 TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column of the texts; else recognised.")]

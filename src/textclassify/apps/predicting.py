@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 import numpy as np
 import pandas as pd
 
+from textclassify.apps.answering import Answering
 from textclassify.apps.asked_models import asks_remotely, resumable
 from textclassify.apps.configured import configured_limits
 from textclassify.apps.row_streams import Row, pieces, pieces_as_they_come, rows_in
@@ -37,6 +38,7 @@ PIECE = 1000
 PIECE_OF_REMOTE = 10_000
 """As `PIECE`, where a model is asked over the network: each piece ends with a wait for its slowest replies."""
 ADDED = ("label", "probability", "status", "source")
+SET = "prediction_set"
 
 
 def format_for(out: Path | None, given: str | None) -> str:
@@ -63,7 +65,7 @@ def format_for(out: Path | None, given: str | None) -> str:
 
 
 def predict_stream(
-    classifier: TextClassifier,
+    answering: Answering,
     source: str,
     stream: IO[bytes],
     *,
@@ -71,11 +73,11 @@ def predict_stream(
     text_column: str | None = None,
     lines: bool = False,
     probabilities: bool = False,
-) -> tuple[int, int]:
-    """Write the rows of a file with their answers to a stream; return how many rows, and how many have an answer.
+) -> None:
+    """Write the rows of a file with their answers to a stream; `answering` counts them.
 
     Args:
-        classifier: what answers.
+        answering: what answers, and under which policy.
         source: a file, or "-", whose rows are answered as they come.
         stream: binary.
         file_format: of the output.
@@ -89,7 +91,7 @@ def predict_stream(
         InterruptedRunError: Ctrl-C where a language model was asked; the message says how to go on.
 
     """
-    n_rows = n_answered = 0
+    classifier, n_rows = answering.classifier, 0
     remote = asks_remotely(classifier)
     size = PIECE_OF_REMOTE if remote else PIECE
     with (
@@ -99,17 +101,17 @@ def predict_stream(
         rows_in(source, lines=lines) as rows,
         doing("predicting: "),
     ):
-        for piece in pieces_as_they_come(rows, size) if source == STANDARD_INPUT else pieces(rows, size):
+        as_read = pieces_as_they_come(rows, size) if source == STANDARD_INPUT else pieces(rows, size)
+        for piece in answering.pieces(as_read):
             if n_rows == 0:
                 text_column = "text" if lines else _text_column(classifier, piece, text_column)
-                names = _names_of_answers(classifier, piece, probabilities=probabilities)
+                sets = answering.alpha is not None
+                names = _names_of_answers(classifier, piece, probabilities=probabilities, sets=sets)
                 writer = writer_for(file_format, stream, _types(classifier, names), cast("IO[bytes]", waiting))
-            result = classifier.predict(_texts(piece, str(text_column), n_rows))
-            writer.write(_answered(piece, result, names, n_rows))
+            result, sets_of_piece = answering.answer(_texts(piece, str(text_column), n_rows))
+            writer.write(_answered(piece, result, sets_of_piece, names, n_rows))
             n_rows += len(piece)
-            n_answered += int((result.status == Status.OK).sum())
         writer.close()
-    return n_rows, n_answered
 
 
 def check_output(out: Path, source: str, *, overwrite: bool) -> None:
@@ -198,16 +200,18 @@ def _columns(piece: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in piece for name in row))
 
 
-def _names_of_answers(classifier: TextClassifier, piece: Sequence[Row], *, probabilities: bool) -> dict[str, str]:
+def _names_of_answers(
+    classifier: TextClassifier, piece: Sequence[Row], *, probabilities: bool, sets: bool
+) -> dict[str, str]:
     """Return the columns under which the answers are written; no column of the input is among them."""
     shares = [f"p_{label}" for label in classifier.schema_.names] if probabilities else []
-    return free_names([*ADDED, *shares], _columns(piece))
+    return free_names([*ADDED, *([SET] if sets else []), *shares], _columns(piece))
 
 
 def _types(classifier: TextClassifier, names: dict[str, str]) -> dict[str, Any]:
     schema = classifier.schema_
     kind = type(schema.names[0])
-    known = {"label": [kind] if schema.multi_label else kind, "status": str, "source": str}
+    known = {"label": [kind] if schema.multi_label else kind, SET: [kind], "status": str, "source": str}
     return {written: known.get(name, float) for name, written in names.items()}
 
 
@@ -226,17 +230,24 @@ def _texts(piece: Sequence[Row], column: str, start: int) -> list[str]:
     return texts
 
 
-def _answered(piece: Sequence[Row], result: ClassificationResult, names: dict[str, str], start: int) -> list[Row]:
-    confidence, shares = result.confidence, result.probabilities
+def _answered(
+    piece: Sequence[Row],
+    result: ClassificationResult,
+    sets: Sequence[Any] | None,
+    names: dict[str, str],
+    start: int,
+) -> list[Row]:
+    confidence, shares, status = result.confidence, result.probabilities, result.status
     used = _sources(result)
     rows = []
     for number, row in enumerate(piece):
         refuse_taken(row, list(names.values()), start + number)
         answers = {
             "label": result.predictions[number],
-            "probability": _rounded(confidence[number]),
-            "status": Status(result.status[number]).name.lower(),
+            "probability": _rounded(confidence[number]) if status[number] == Status.OK else None,
+            "status": Status(status[number]).name.lower(),
             "source": used[number],
+            SET: None if sets is None else sets[number],
         }
         answers |= {f"p_{label}": _rounded(shares[number, k]) for k, label in enumerate(result.classes)}
         rows.append({**row, **{written: answers[name] for name, written in names.items()}})

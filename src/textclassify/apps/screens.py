@@ -12,6 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from textclassify.apps.advice_screens import advice_screen, calibration_line, promise_lines
+
 if TYPE_CHECKING:
     from textclassify.apps.doctor import Diagnosis
     from textclassify.apps.training import TrainedRun
@@ -29,9 +31,17 @@ def evaluation_screen(evaluation: Evaluation) -> RenderableType:
     if len(evaluation.systems) > 1:
         legend += " lead: of the fusion over the row, p adjusted (Holm)."
     notes = [Text(f"note: {note}") for note in evaluation.notes]
-    return Group(
-        _systems(evaluation), Text(legend, style="dim"), *notes, Text(), Text(evaluation.verdict, style="bold")
-    )
+    calibration = calibration_line(evaluation.calibration)
+    below = [Text(legend, style="dim"), *_of_sets(evaluation), *([] if calibration is None else [calibration]), *notes]
+    return Group(_systems(evaluation), *below, Text(), Text(evaluation.verdict, style="bold"))
+
+
+def _of_sets(evaluation: Evaluation) -> Iterator[Text]:
+    """Return the figures on whole sets of labels, for which the table has no room."""
+    if evaluation.data.multi_label:
+        first = evaluation.systems[0]
+        subset, samples = first.metrics["subset_accuracy"], first.metrics["samples_f1"]
+        yield Text(f"{first.name}: subset accuracy {subset:.3f}, samples-F1 {samples:.3f}.", style="dim")
 
 
 def _systems(evaluation: Evaluation) -> Table:
@@ -115,9 +125,10 @@ def run_screen(run: TrainedRun) -> RenderableType:
     """Return everything that a finished training run has to say, up to where its files are."""
     parts: list[RenderableType] = [Text(), ladder_screen(run.classifier.ensemble_.ladder_report_), Text()]
     if run.evaluation is not None:
-        parts += [evaluation_screen(run.evaluation), Text()]
+        parts += [evaluation_screen(run.evaluation), *promise_lines(run.evaluation), Text()]
     else:
         parts += [Text("No estimate of quality exists: too few labelled rows to hold any out.", style="bold"), Text()]
+    parts += [advice_screen(run.advice), Text()]
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
@@ -126,9 +137,9 @@ def run_screen(run: TrainedRun) -> RenderableType:
     return Group(*parts, grid)
 
 
-def next_line(command: str) -> Text:
-    """Return the last line of a run; print it with `soft_wrap`, so that it can be copied."""
-    return Text.assemble(("next    ", "dim"), (command, "cyan"))
+def next_line(command: str, name: str = "next") -> Text:
+    """Return a line with a command to type; print it with `soft_wrap`, so that it can be copied."""
+    return Text.assemble((f"{name:<8}", "dim"), (command, "cyan"))
 
 
 def doctor_screen(diagnosis: Diagnosis) -> RenderableType:

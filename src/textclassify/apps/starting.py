@@ -122,9 +122,21 @@ similarity: true
 # max_length: 256
 # Training rows that the language model is asked about
 # fusion_rows: 500
-# auto = what the data support, checked against simpler ways; mlp = the network
+# Share of the rows that nothing is learned from, for guarantees (from 1,000 rows on)
+# guard: 0.2
+# What must not suffer: accuracy, macro_f1, log_loss; with several labels micro_f1, macro_f1, subset_accuracy, log_loss
+# metric: accuracy
+# auto = what the data support, checked against simpler ways; mlp, embeddings, joint = one network whatever it is worth
 combiner: auto
 random_state: {answers.random_state}
+
+# ---- Answers ----
+
+# How much of what is to be labelled the language model may be asked about, where it pays most: a share, "200 calls" or
+# "$1.50"; `train` recommends one
+# llm_budget: 30%
+# Answer only where at most this share of the answers is wrong; other texts come out as abstained
+# max_risk: 0.05
 
 # ---- Output ----
 

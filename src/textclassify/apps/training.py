@@ -16,6 +16,7 @@ import yaml
 from textclassify.apps.configured import configured_limits
 from textclassify.apps.failures import InterruptedRunError, as_typed
 from textclassify.apps.models import MODEL_FOLDER
+from textclassify.apps.pricing import price_per_call
 from textclassify.apps.run_folders import CONFIG_FILE, claimed, staged
 from textclassify.auto import AutoFusionClassifier
 from textclassify.core import dataset
@@ -27,9 +28,11 @@ from textclassify.core.storage import replies_folder
 from textclassify.core.texts import listed
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError, DataError
+from textclassify.runs.advice import Advice, advice_on
 from textclassify.runs.config import Config, read_settings
 from textclassify.runs.evaluation import Evaluation, evaluate
 from textclassify.runs.report import REPORT_FILE, RunFacts, write_report
+from textclassify.runs.systems import json_safe
 
 DEFAULT_OUTPUT = Path("textclassify_run")
 FEWEST_TO_SPLIT = 50
@@ -44,6 +47,7 @@ class TrainedRun:
     folder: Path
     classifier: AutoFusionClassifier
     evaluation: Evaluation | None
+    advice: Advice
     findings: tuple[str, ...]
     training_rows: int
     held_out: str
@@ -65,6 +69,11 @@ class TrainedRun:
         example = shlex.quote(_example(self.evaluation))
         return f"echo {example} | textclassify predict {shlex.quote(str(self.model))} - --lines"
 
+    @property
+    def predict_command(self) -> str:
+        """How a file of texts is labelled with the model."""
+        return f"textclassify predict {shlex.quote(str(self.model))} TEXTS"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the run as plain JSON values."""
         ladder = self.classifier.ensemble_.ladder_report_
@@ -79,6 +88,7 @@ class TrainedRun:
             "pool_weights": dict(ladder.pool_weights),
             "gate": None if gate is None else {**vars(gate), "passed": gate.passed},
             "seconds": dict(self.seconds),
+            "advice": json_safe(self.advice.to_dict()),
             "evaluation": None if self.evaluation is None else self.evaluation.to_dict(),
         }
 
@@ -158,15 +168,25 @@ def _run(config: Config, data: TrainingData, test: TrainingData | None, facts: _
     classifier = AutoFusionClassifier(settings).fit(data)
     facts.seconds["training"] = perf_counter() - start
     start = perf_counter()
-    evaluation = None
+    policy, evaluation = config.policy(), None
+    price = price_per_call(classifier, data.texts)
+    advice = advice_on(classifier.ensemble_, policy, cost_per_call=price)
+    facts.seconds["advice"] = perf_counter() - start
+    start = perf_counter()
     if test is not None:
         evaluation = evaluate(
-            classifier, test, groups=test.groups, seen_row_ids=data.wording_ids, random_state=config.random_state
+            classifier,
+            test,
+            groups=test.groups,
+            seen_row_ids=data.wording_ids,
+            policy=policy,
+            cost_per_call=price,
+            random_state=config.random_state,
         )
         facts.seconds["evaluation"] = perf_counter() - start
     of_part = describe(data)  # counted in the rows that were learned from; the facts count in those of the file
     findings = tuple(dict.fromkeys([*facts.findings, *(one for one in classifier.findings_ if one not in of_part)]))
-    run = TrainedRun(facts.output, classifier, evaluation, findings, len(data), facts.held_out, facts.seconds)
+    run = TrainedRun(facts.output, classifier, evaluation, advice, findings, len(data), facts.held_out, facts.seconds)
     for_report = RunFacts(
         title=f"Fusion of {', '.join(classifier.ensemble_.sources_)} on {config.data}",
         findings=findings,
@@ -175,12 +195,13 @@ def _run(config: Config, data: TrainingData, test: TrainingData | None, facts: _
         training_rows=len(data),
         held_out=facts.held_out,
         seconds=facts.seconds,
+        predict_command=run.predict_command,
     )
     with staged(facts.output) as folder:
         classifier.save(folder / MODEL_FOLDER)
         written = yaml.safe_dump(_from_anywhere(settings), sort_keys=False, allow_unicode=True)
         (folder / CONFIG_FILE).write_text(written, encoding="utf-8")
-        write_report(folder, evaluation, for_report, classifier.ensemble_.ladder_report_)
+        write_report(folder, evaluation, for_report, classifier.ensemble_.ladder_report_, advice)
     return run
 
 

@@ -161,8 +161,11 @@ def _show_run(run: TrainedRun, *, as_json: bool) -> None:
         return
     from textclassify.apps.screens import next_line, run_screen
     from textclassify.apps.terminal import console
+    from textclassify.runs.report_sections import with_budget
 
     console().print(run_screen(run))
+    if run.advice.budget is not None:
+        console().print(next_line(with_budget(run.predict_command, run.advice.budget), "budget"), soft_wrap=True)
     console().print(next_line(run.next_command), soft_wrap=True)
 
 

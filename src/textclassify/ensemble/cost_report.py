@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from textclassify.ensemble.readings import Floats
+from textclassify.llm.money.estimates import dollars
 from textclassify.statistics.resampling import Interval
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class CostCurve:
         return np.asarray(isotonic_regression(slopes, weights=widths, increasing=False).x)
 
     def _money(self, calls: float) -> str:
-        return "" if self.cost_per_call is None else f", ${calls * self.cost_per_call:,.2f}"
+        return "" if self.cost_per_call is None else f", {dollars(calls * self.cost_per_call)}"
 
 
 def _percent(kept: Interval) -> str:

@@ -50,6 +50,11 @@ class Policy:
         limit = None if self.llm_budget is None else read_budget(self.llm_budget)
         if self.max_risk is None:
             return
+        if not 0 < self.max_risk < 1 or not 0.5 <= self.confidence < 1:
+            raise ConfigError(
+                f"max_risk={self.max_risk}, confidence={self.confidence}: pass a share of wrong answers such as 0.05, "
+                "and a confidence from 0.5 on, such as 0.95"
+            )
         if limit is not None and not isinstance(limit, ShareOfTexts):
             raise ConfigError(
                 f"max_risk={self.max_risk} cannot be promised under a budget of {limit}: whom it asks depends on the "

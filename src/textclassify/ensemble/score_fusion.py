@@ -110,7 +110,7 @@ class ScoreFusion(LearnedFusion):
             metadata["asked"] = n_asked(known, self.llm_sources_)
         if policy.label_shift:
             shift = shift_of(self, scores)
-            metadata["label_shift"] = str(shift)
+            metadata["label_shift"] = shift.in_words(self.labels_)
             found = self._decided(shift.transform(found.values))
             scores = self._scores(found, known)
         contributions = partial(explained, self.patterns_, known, vectors)

@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from textclassify.core.scales import Status
 from textclassify.ensemble.cost_report import CostCurve
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.ensemble.llm_budget import ShareOfTexts, read_budget
-from textclassify.ensemble.policy import Policy
+from textclassify.ensemble.policy import Policy, acceptance_rule
 from textclassify.ensemble.score_fusion import ScoreFusion
 from textclassify.errors import ConfigError, DataError
-from textclassify.runs.promises import on_guard
 
 USUAL_RISK = 0.05
 """Share of wrong answers that advice is given for where none is configured."""
@@ -110,8 +106,8 @@ def _guard_advice(fusion: ScoreFusion, policy: Policy) -> GuardAdvice:
     wanted = USUAL_RISK if policy.max_risk is None else policy.max_risk
     n_rows = 0 if fusion.guard_ is None else len(fusion.guard_)
     try:
-        result = on_guard(fusion, Policy(share, wanted, policy.confidence))
+        rule = acceptance_rule(fusion, Policy(share, wanted, policy.confidence))
     except (ConfigError, DataError) as error:
         return GuardAdvice(n_rows, wanted, None, str(error))
-    accepted = float(np.mean(result.status == Status.OK))
-    return GuardAdvice(n_rows, wanted, accepted, str(result.metadata["guarantee"]))
+    accepted = None if rule is None else rule.bound.share_accepted.estimate
+    return GuardAdvice(n_rows, wanted, accepted, str(rule))

@@ -10,6 +10,7 @@ from typing import Any
 from textclassify.core.contract import TextClassifier
 from textclassify.core.kinds import class_of
 from textclassify.core.labels import LabelSchema
+from textclassify.core.texts import listed
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.errors import ConfigError, MissingDependencyError, ModelError
 from textclassify.runs.config import Config
@@ -64,6 +65,9 @@ def build_llm(config: Config) -> TextClassifier:
         raise ConfigError("labels are needed to label without training: set `labels` to names, descriptions or a file")
     if len(config.llms) != 1:
         raise ConfigError(f"{len(config.llms)} language models are configured; labelling without training takes one")
+    idle = [name for name in ("llm_budget", "max_risk") if getattr(config, name) is not None]
+    if idle:
+        logger.warning("%s: no part in labelling without training; a fusion that was trained can keep it", listed(idle))
     ((provider, model),) = config.llms
     labels = LabelSchema.of(config.labels, multi_label=config.multi_label)
     settings = _llm_settings(config, provider, model, few_labels=False)

@@ -90,27 +90,24 @@ def evaluate(
     price = price_of_call(ensemble, data.texts, policy)
     scores, timing = _source_scores(ensemble, data.texts, llm=llm)
     found = ScoredTexts.of(ensemble, data, scores, policy, price)
-    systems = _systems(found, random_state)
-    checks, failed = found.checks(alpha)
-    curve, no_curve = found.cost_curve(cost_per_call) if llm else (None, [])
-    notes = [*left_out_notes, *_unanswered(systems, len(data)), *_overlap(data, seen, systems[0])]
-    notes += [*found.notes, *failed, *no_curve]
-    if not llm and ensemble.fusion_.llm_sources_:
+    evaluation = replace(_of_fusion(found, seen, random_state), timing=timing)
+    checks, notes = found.checks(alpha)
+    if llm:
+        checks["cost_curve"], no_curve = found.cost_curve(cost_per_call)
+        notes += no_curve
+    elif ensemble.fusion_.llm_sources_:
         notes.append("no language model was asked: the first row is what this fusion answers without one")
-    verdict = verdict_on(
-        systems, len(data), ensemble.selected_, sorted(ensemble.fusion_.llm_sources_ & set(scores)), WITHOUT_LLM
-    )
-    return Evaluation(
-        tuple(systems),
-        verdict,
-        tuple(notes),
-        data,
-        ensemble.selected_,
-        timing,
-        calibration=_calibration(data, scores, systems),
-        cost_curve=curve,
-        **checks,
-    )
+    return replace(evaluation, notes=(*left_out_notes, *evaluation.notes, *notes), **checks)
+
+
+def _of_fusion(found: ScoredTexts, seen: NDArray[np.uint64], random_state: int) -> Evaluation:
+    ensemble, data, scores = found.ensemble, found.data, found.scores
+    systems = _systems(found, random_state)
+    notes = [*_unanswered(systems, len(data)), *_overlap(data, seen, systems[0]), *found.notes]
+    llm_sources = sorted(ensemble.fusion_.llm_sources_ & set(scores))
+    verdict = verdict_on(systems, len(data), ensemble.selected_, llm_sources, WITHOUT_LLM)
+    calibration = _calibration(data, scores, systems)
+    return Evaluation(tuple(systems), verdict, tuple(notes), data, ensemble.selected_, calibration=calibration)
 
 
 def _of_one(classifier: TextClassifier, data: TrainingData, seen: NDArray[np.uint64], random_state: int) -> Evaluation:

@@ -10,9 +10,7 @@ import numpy as np
 from textclassify.core.result import ClassificationResult
 from textclassify.core.scales import Status
 from textclassify.core.types import TrainingData
-from textclassify.ensemble.guarantees import PredictionSets
-from textclassify.ensemble.policy import Policy, accepted, guarded, set_guarantee
-from textclassify.ensemble.score_fusion import ScoreFusion
+from textclassify.ensemble.guarantees import AcceptanceRule, PredictionSets
 from textclassify.statistics.conformal import coverage
 from textclassify.statistics.metrics import correct_per_row
 from textclassify.statistics.resampling import Interval, wilson_interval
@@ -38,19 +36,13 @@ class RiskCheck:
     risk: Interval
 
     @classmethod
-    def of(cls, fusion: ScoreFusion, result: ClassificationResult, data: TrainingData, policy: Policy) -> RiskCheck:
-        """Return the check of answers that were obtained under a policy which bounds the risk.
-
-        Raises:
-            DataError: the guard cannot support the bound; the message names the rows it would take.
-
-        """
-        given = accepted(fusion, result, policy)
-        kept = np.asarray(given.status == Status.OK)
-        wrong = int((kept & ~correct_per_row(data.gold, given.codes)).sum())
+    def of(cls, rule: AcceptanceRule, result: ClassificationResult, data: TrainingData) -> RiskCheck:
+        """Return the check of a rule on the answers to labelled texts, before any was withheld."""
+        kept = rule.accepts(result) & (result.status == Status.OK)
+        wrong = int((kept & ~correct_per_row(data.gold, result.codes)).sum())
         n_accepted = int(kept.sum())
         risk = wilson_interval(wrong, n_accepted) if n_accepted else Interval(np.nan, np.nan, np.nan, 0.95)
-        return cls(str(given.metadata["guarantee"]), float(policy.max_risk or 0), len(data), n_accepted, risk)
+        return cls(str(rule), rule.bound.max_risk, len(data), n_accepted, risk)
 
     def __str__(self) -> str:
         share = f"{self.n_accepted:,} of {self.n_texts:,} answers accepted ({self.n_accepted / self.n_texts:.1%})"
@@ -103,24 +95,3 @@ class SetCheck:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         return asdict(self)
-
-
-def sets_of(fusion: ScoreFusion, result: ClassificationResult, policy: Policy, alpha: float) -> PredictionSets:
-    """Return the prediction sets of texts that were answered under a policy.
-
-    Raises:
-        DataError: the guard cannot support them; the message names the rows it would take.
-
-    """
-    return set_guarantee(fusion, policy, alpha).apply(result.scores)
-
-
-def on_guard(fusion: ScoreFusion, policy: Policy) -> ClassificationResult:
-    """Return the answers to the guard's rows under a policy: what is accepted of them, and the guarantee in words.
-
-    Raises:
-        DataError: there is no guard, or it cannot support the bound; the message names the rows it would take.
-
-    """
-    rows = guarded(fusion, policy)
-    return accepted(fusion, fusion.answered(rows.sources, rows.embeddings), policy)

@@ -19,8 +19,10 @@ from textclassify import __version__
 from textclassify.core.result import NO_LABEL
 from textclassify.ensemble.ladder_report import Gate, LadderReport
 from textclassify.errors import StorageError
+from textclassify.runs.advice import Advice
 from textclassify.runs.markdown import bullets, escaped, fenced, number, table
-from textclassify.runs.systems import METRIC_NAMES, Evaluation, System
+from textclassify.runs.report_sections import advice_blocks, calibration_blocks, check_blocks
+from textclassify.runs.systems import METRIC_NAMES, Evaluation, System, json_safe
 
 EVALUATION_FILE = "evaluation.json"
 REPORT_FILE = "report.md"
@@ -40,6 +42,7 @@ class RunFacts:
         training_rows: how many rows were learned from.
         held_out: how the test texts came about.
         seconds: what each part of the run took.
+        predict_command: how texts are labelled with the model, without options.
 
     """
 
@@ -50,6 +53,7 @@ class RunFacts:
     training_rows: int | None = None
     held_out: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    predict_command: str = ""
 
 
 def write_report(
@@ -57,6 +61,7 @@ def write_report(
     evaluation: Evaluation | None,
     facts: RunFacts | None = None,
     ladder: LadderReport | None = None,
+    advice: Advice | None = None,
 ) -> Path:
     """Return the path of `report.md`, written into a folder beside `evaluation.json`.
 
@@ -65,6 +70,7 @@ def write_report(
         evaluation: None = there were too few rows for one, and the report says so.
         facts: about the run.
         ladder: what the fusion's combiners were compared on.
+        advice: what a freshly fitted fusion says of its own use.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -74,9 +80,10 @@ def write_report(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if evaluation is not None:
-            written = json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False)
+            found = evaluation.to_dict() | ({} if advice is None else {"advice": json_safe(advice.to_dict())})
+            written = json.dumps(found, indent=1, ensure_ascii=False)
             (folder / EVALUATION_FILE).write_text(written + "\n", encoding="utf-8")
-        (folder / REPORT_FILE).write_text(as_markdown(evaluation, facts, ladder), encoding="utf-8")
+        (folder / REPORT_FILE).write_text(as_markdown(evaluation, facts, ladder, advice), encoding="utf-8")
     except OSError as error:
         raise StorageError(
             f"cannot write the report to {str(folder)!r}: {error.strerror}; name a folder that you may write to"
@@ -84,14 +91,19 @@ def write_report(
     return folder / REPORT_FILE
 
 
-def as_markdown(evaluation: Evaluation | None, facts: RunFacts, ladder: LadderReport | None) -> str:
+def as_markdown(
+    evaluation: Evaluation | None, facts: RunFacts, ladder: LadderReport | None, advice: Advice | None = None
+) -> str:
     """Return the whole report; texts and labels in it are escaped, so that none of them is markup."""
     blocks = [f"# {escaped(facts.title)}", *_headline(evaluation, facts)]
     if ladder is not None:
         blocks += ["## How the fusion was chosen", *_choice(ladder)]
+    if advice is not None:
+        blocks += advice_blocks(advice, facts.predict_command)
     if evaluation is not None:
+        blocks += check_blocks(evaluation)
         blocks += ["## Labels", _per_label(evaluation), *_confusions(evaluation), *_disagreements(evaluation)]
-        blocks += [*_calibration(evaluation), "## Time", _timing(evaluation, facts)]
+        blocks += [*calibration_blocks(evaluation.calibration), "## Time", _timing(evaluation, facts)]
     if facts.findings:
         blocks += ["## About the training data", bullets(facts.findings)]
     blocks += ["## How to reproduce", *_reproduction(evaluation, facts)]
@@ -129,7 +141,7 @@ def _headline(evaluation: Evaluation | None, facts: RunFacts) -> Iterator[str]:
 
 
 def _systems(evaluation: Evaluation) -> str:
-    metrics = [evaluation.headline, *(["subset_accuracy"] if evaluation.data.multi_label else [])]
+    metrics = [evaluation.headline, *(["subset_accuracy", "samples_f1"] if evaluation.data.multi_label else [])]
     metrics += ["macro_f1", "log_loss", "ece"]
     header = ["", *(METRIC_NAMES[name] for name in metrics), "answered", "lead", "p"]
     rows = []
@@ -272,22 +284,6 @@ def _answer(evaluation: Evaluation, code: Any) -> str:
         return "n/a"
     decoded = evaluation.data.schema.decode(np.asarray([code]))[0]
     return escaped(", ".join(map(str, decoded)) or "no label") if evaluation.data.multi_label else escaped(decoded)
-
-
-def _calibration(evaluation: Evaluation) -> Iterator[str]:
-    sources = [system for system in evaluation.systems if system.before_calibration]
-    if sources:
-        yield "## Calibration"
-        yield "Of each source on these texts, before and after what was learned on the training rows:"
-        rows = [
-            [escaped(system.name)]
-            + [
-                f"{number(system.before_calibration[name])} → {number(system.metrics[name])}"
-                for name in ("log_loss", "ece")
-            ]
-            for system in sources
-        ]
-        yield table(["source", "log loss", "ECE"], rows)
 
 
 def _timing(evaluation: Evaluation, facts: RunFacts) -> str:

@@ -15,11 +15,11 @@ from textclassify.core.types import TrainingData
 from textclassify.ensemble.asking import as_if_asked, curve_on, price_of_calls
 from textclassify.ensemble.cost_report import CostCurve
 from textclassify.ensemble.fusion import FusionEnsemble
-from textclassify.ensemble.policy import Policy, n_asked
+from textclassify.ensemble.policy import Policy, acceptance_rule, n_asked, set_guarantee
 from textclassify.ensemble.rows import Embeddings, complete, fusion_rows
 from textclassify.errors import ConfigError, DataError, ScoresError
 from textclassify.runs.comparing import Answers
-from textclassify.runs.promises import RiskCheck, SetCheck, sets_of
+from textclassify.runs.promises import RiskCheck, SetCheck
 
 FUSION = "fusion"
 WITHOUT_LLM = "without the LLM"
@@ -106,10 +106,12 @@ class ScoredTexts:
         checks: dict[str, Any] = {}
         failed = []
         try:
-            if policy.max_risk is not None:
-                checks["risk"] = RiskCheck.of(fusion, self.result, self.data, policy)
+            rule = acceptance_rule(fusion, policy)
+            if rule is not None:
+                checks["risk"] = RiskCheck.of(rule, self.result, self.data)
             if alpha is not None:
-                checks["sets"] = SetCheck.of(sets_of(fusion, self.result, policy, alpha), self.data)
+                sets = set_guarantee(fusion, policy, alpha).apply(self.result.scores)
+                checks["sets"] = SetCheck.of(sets, self.data)
         except (ConfigError, DataError) as error:
             failed.append(str(error))
         return checks, failed

@@ -127,11 +127,15 @@ class LabelShift:
         return pd.DataFrame(columns | {"share": self.priors, "low": self.low, "high": self.high})
 
     def __str__(self) -> str:
+        return self.in_words(range(len(self.priors)))
+
+    def in_words(self, labels: Sequence[Any]) -> str:
+        """Return what has shifted most, by the labels' names (K,)."""
         left_out = f", {self.n_unscored:,} without scores left out" if self.n_unscored else ""
         moved = int(np.argmax(np.abs(self.priors - self.source_priors)))
         return (
             f"label shares estimated on {self.n_rows:,} texts{left_out} in {self.iterations} rounds; largest change: "
-            f"label {moved} from {self.source_priors[moved]:.1%} to {self.priors[moved]:.1%} "
+            f"label {labels[moved]!r} from {self.source_priors[moved]:.1%} to {self.priors[moved]:.1%} "
             f"({self.low[moved]:.1%} to {self.high[moved]:.1%}); chance of such shares without a shift: "
             f"p = {self.p_value.min():.2g}"
         )
