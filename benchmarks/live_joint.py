@@ -12,7 +12,7 @@ from rich.console import Console
 from live_cells import JOINT, model_scores
 from live_data import DataSet, cell_file, load_data, write_scores
 from live_scores import new_source
-from textclassify.ensemble.joint import JointClassifier
+from textclassify.ensemble.joint.joint_classifier import JointClassifier
 from textclassify.ml.roberta_classifier import TransformerClassifier
 from textclassify.testing import FixedClassifier
 

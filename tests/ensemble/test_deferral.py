@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from textclassify.core.storage import read_arrays, write_arrays
-from textclassify.ensemble.both_answers import BothAnswers
-from textclassify.ensemble.cost_curve import cost_curve
 from textclassify.ensemble.deferral import Deferral, cross_fitted_ranking
-from textclassify.ensemble.deferral_features import entropy
+from textclassify.ensemble.deferring.both_answers import BothAnswers
+from textclassify.ensemble.deferring.cost_curve import cost_curve
+from textclassify.ensemble.deferring.deferral_features import entropy
 from textclassify.errors import ConfigError, NotFittedError, ScoresError
 
 SINGLE = {"multi_label": False, "metric": "accuracy"}

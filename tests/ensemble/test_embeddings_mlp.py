@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from textclassify.ensemble.combiners import targets_of
+from textclassify.ensemble.combining.combiners import targets_of
+from textclassify.ensemble.combining.rows import fusion_rows
 from textclassify.ensemble.mlp import EmbeddingsMLP, NetworkSettings, _main_directions
 from textclassify.ensemble.pooling import LogLinearPool
-from textclassify.ensemble.rows import fusion_rows
 from textclassify.errors import ScoresError
 
 QUICK = NetworkSettings(epochs=3)

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from textclassify import FusionMLP, Scores
+from textclassify.ensemble.combining.network import new_network
+from textclassify.ensemble.combining.network_training import BagTraining, FusionLesson, _Stack
+from textclassify.ensemble.combining.rows import fusion_rows
 from textclassify.ensemble.mlp import INTERACTION, NetworkSettings, PublishedMLP, ResidualMLP
-from textclassify.ensemble.network import new_network
-from textclassify.ensemble.network_training import BagTraining, FusionLesson, _Stack
 from textclassify.ensemble.pooling import LogLinearPool
-from textclassify.ensemble.rows import fusion_rows
 from textclassify.errors import ConfigError, StorageError
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from textclassify import ScoreFusion
 from textclassify.core.scales import Status
-from textclassify.ensemble.asking import as_if_asked
+from textclassify.ensemble.deferring.asking import as_if_asked
 from textclassify.errors import ConfigError, ScoresError
 
 

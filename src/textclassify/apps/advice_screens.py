@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from textclassify.ensemble.calibration_report import CalibrationReport
-    from textclassify.ensemble.cost_report import CostCurve
+    from textclassify.ensemble.combining.calibration_report import CalibrationReport
+    from textclassify.ensemble.deferring.cost_report import CostCurve
     from textclassify.runs.advice import Advice
     from textclassify.runs.evaluation import Evaluation
 

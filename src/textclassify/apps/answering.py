@@ -11,9 +11,9 @@ import numpy as np
 from textclassify.core.contract import TextClassifier
 from textclassify.core.result import ClassificationResult
 from textclassify.core.scales import Status
+from textclassify.ensemble.deferring.llm_budget import ShareOfTexts, read_budget
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.ensemble.guarantees import SetGuarantee
-from textclassify.ensemble.llm_budget import ShareOfTexts, read_budget
 from textclassify.ensemble.policy import Policy, acceptance_rule, n_asked, set_guarantee
 from textclassify.errors import ConfigError, DataError
 from textclassify.runs.config import Config

@@ -12,7 +12,7 @@ from textclassify.apps.reviewing import labelled_by
 from textclassify.core.contract import TextClassifier
 from textclassify.core.kinds import class_of
 from textclassify.ensemble.distillation import distil
-from textclassify.ensemble.distillation_report import DistillationReport
+from textclassify.ensemble.distilling.distillation_report import DistillationReport
 from textclassify.errors import ConfigError, StorageError
 
 STUDENTS = ("linear", "encoder")

@@ -12,7 +12,7 @@ from textclassify.apps.models import MODEL_FOLDER, is_model, load_model
 from textclassify.apps.predicting import check_output
 from textclassify.apps.pricing import price_per_call
 from textclassify.core import dataset
-from textclassify.ensemble.cost_report import CostCurve
+from textclassify.ensemble.deferring.cost_report import CostCurve
 from textclassify.errors import ConfigError, DataError, StorageError
 from textclassify.runs.evaluation import Evaluation, evaluate
 from textclassify.runs.report import EVALUATION_FILE, REPORT_FILE, RunFacts, write_report

@@ -16,7 +16,7 @@ from textclassify.core.columns import labelled_columns
 from textclassify.core.files import read_table
 from textclassify.core.selection import CHOSEN_BY
 from textclassify.core.types import TrainingData
-from textclassify.ensemble.review_files import read_review_file, with_reviewed
+from textclassify.ensemble.reviewing.review_files import read_review_file, with_reviewed
 from textclassify.errors import ConfigError
 
 if TYPE_CHECKING:

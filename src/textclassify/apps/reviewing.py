@@ -25,10 +25,10 @@ from textclassify.core.selection import CHOSEN_BY, RANDOM
 from textclassify.core.texts import blank_rows, hash_wordings
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
-from textclassify.ensemble.honest_scores import honest_scores
-from textclassify.ensemble.label_value import word_vectors
 from textclassify.ensemble.review import label_errors, rows_to_label
-from textclassify.ensemble.review_files import write_review_file
+from textclassify.ensemble.reviewing.honest_scores import honest_scores
+from textclassify.ensemble.reviewing.label_value import word_vectors
+from textclassify.ensemble.reviewing.review_files import write_review_file
 from textclassify.errors import ConfigError, DataError
 from textclassify.statistics.label_errors import conflicting
 

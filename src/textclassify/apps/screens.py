@@ -17,7 +17,7 @@ from textclassify.apps.advice_screens import advice_screen, calibration_line, pr
 if TYPE_CHECKING:
     from textclassify.apps.doctor import Diagnosis
     from textclassify.apps.training import TrainedRun
-    from textclassify.ensemble.ladder_report import LadderReport
+    from textclassify.ensemble.combining.ladder_report import LadderReport
     from textclassify.runs.evaluation import Evaluation, System
 
 _MARKS = {"ok": ("✓", "green"), "info": ("·", "dim"), "warning": ("!", "yellow"), "missing": ("✗", "red")}

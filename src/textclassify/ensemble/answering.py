@@ -12,9 +12,9 @@ from textclassify.core.labels import Gold
 from textclassify.core.result import NO_LABEL
 from textclassify.core.scales import SMALLEST_PROBABILITY, Method, Scale, Status
 from textclassify.core.scores import Scores
-from textclassify.ensemble.patterns import Patterns
-from textclassify.ensemble.readings import Floats
-from textclassify.ensemble.rows import EMBEDDINGS, Embeddings
+from textclassify.ensemble.combining.patterns import Patterns
+from textclassify.ensemble.combining.readings import Floats
+from textclassify.ensemble.combining.rows import EMBEDDINGS, Embeddings
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from textclassify.ensemble.both_answers import BothAnswers
-from textclassify.ensemble.deferral_features import features, frequent_labels, given_labels
-from textclassify.ensemble.deferral_ranking import Blend, folds_of
-from textclassify.ensemble.llm_budget import BudgetLike, ShareOfTexts, best_first, read_budget
-from textclassify.ensemble.readings import Arrays, Floats
+from textclassify.ensemble.combining.readings import Arrays, Floats
+from textclassify.ensemble.deferring.both_answers import BothAnswers
+from textclassify.ensemble.deferring.deferral_features import features, frequent_labels, given_labels
+from textclassify.ensemble.deferring.deferral_ranking import Blend, folds_of
+from textclassify.ensemble.deferring.llm_budget import BudgetLike, ShareOfTexts, best_first, read_budget
 from textclassify.errors import NotFittedError, ScoresError
 
 DIGITS = 9

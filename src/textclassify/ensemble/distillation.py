@@ -18,12 +18,12 @@ from textclassify.core.scales import Status
 from textclassify.core.seeds import check_seed
 from textclassify.core.texts import blank_rows, hash_wordings
 from textclassify.core.types import TrainingData
-from textclassify.ensemble.distillation_report import DistillationReport, GoldFigure, agreement_of, figure_of
+from textclassify.ensemble.combining.rows import complete
+from textclassify.ensemble.distilling.distillation_report import DistillationReport, GoldFigure, agreement_of, figure_of
+from textclassify.ensemble.distilling.soft_labels import drawn_answers, soft_labels
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.ensemble.out_of_fold import FoldAverage
-from textclassify.ensemble.rows import complete
 from textclassify.ensemble.score_fusion import ScoreFusion
-from textclassify.ensemble.soft_labels import drawn_answers, soft_labels
 from textclassify.errors import ConfigError, DataError
 from textclassify.ml.linear import LinearClassifier
 from textclassify.statistics.resampling import Interval

@@ -18,12 +18,12 @@ from textclassify.core.result import ClassificationResult
 from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays
 from textclassify.core.types import TrainingData
-from textclassify.ensemble.asking import price_of_calls
+from textclassify.ensemble.combining.ladder_report import LadderReport
+from textclassify.ensemble.combining.rows import EMBEDDINGS, Embeddings, complete
+from textclassify.ensemble.deferring.asking import price_of_calls
 from textclassify.ensemble.guard import GUARD_SHARE
-from textclassify.ensemble.joint_source import JOINT, fit_joint
-from textclassify.ensemble.ladder_report import LadderReport
+from textclassify.ensemble.joint.joint_source import JOINT, fit_joint
 from textclassify.ensemble.policy import Policy, acceptance_rule, set_guarantee
-from textclassify.ensemble.rows import EMBEDDINGS, Embeddings, complete
 from textclassify.ensemble.score_fusion import ScoreFusion
 from textclassify.ensemble.source_scores import scores_of_some
 from textclassify.ensemble.source_training import SourceTraining

@@ -14,20 +14,20 @@ from textclassify.core.scores import Scores
 from textclassify.core.seeds import check_seed
 from textclassify.core.storage import new_folder, read_manifest, write_manifest
 from textclassify.ensemble.answering import Answers, answers, fused_scores
-from textclassify.ensemble.asking import fitted_deferral
-from textclassify.ensemble.deferral import Deferral
-from textclassify.ensemble.guard import guard_rows
-from textclassify.ensemble.ladder import Ladder, RungFactory
-from textclassify.ensemble.ladder_report import LadderReport
-from textclassify.ensemble.patterns import Patterns
-from textclassify.ensemble.rows import Embeddings, FusionRows, asks_llm, checked_embeddings, fusion_rows
-from textclassify.ensemble.rungs import (
+from textclassify.ensemble.combining.ladder import Ladder, RungFactory
+from textclassify.ensemble.combining.ladder_report import LadderReport
+from textclassify.ensemble.combining.patterns import Patterns
+from textclassify.ensemble.combining.rows import Embeddings, FusionRows, asks_llm, checked_embeddings, fusion_rows
+from textclassify.ensemble.combining.rungs import (
     COMBINERS,
     NETWORK_SETTINGS,
     check_options,
     chosen_rungs,
     settings_without_effect,
 )
+from textclassify.ensemble.deferral import Deferral
+from textclassify.ensemble.deferring.asking import fitted_deferral
+from textclassify.ensemble.guard import guard_rows
 from textclassify.ensemble.source_checks import known_sources
 from textclassify.errors import ConfigError, NotFittedError, StorageError
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.special import expit, softmax
 
-from textclassify.ensemble.combiners import Combiner, Evidence
-from textclassify.ensemble.network import (
+from textclassify.ensemble.combining.combiners import Combiner, Evidence
+from textclassify.ensemble.combining.network import (
     FusionMLP,
     FusionOutput,
     FusionWrapper,
@@ -21,10 +21,10 @@ from textclassify.ensemble.network import (
     start_at_zero,
     with_weights,
 )
-from textclassify.ensemble.network_training import BagTraining, FusionLesson
+from textclassify.ensemble.combining.network_training import BagTraining, FusionLesson
+from textclassify.ensemble.combining.readings import Arrays, Floats
+from textclassify.ensemble.combining.rows import EMBEDDINGS, FusionRows
 from textclassify.ensemble.pooling import pooled
-from textclassify.ensemble.readings import Arrays, Floats
-from textclassify.ensemble.rows import EMBEDDINGS, FusionRows
 from textclassify.errors import StorageError
 
 __all__ = [

@@ -21,7 +21,7 @@ from textclassify.core.progress import doing
 from textclassify.core.scales import IN_SAMPLE, Scale, Status
 from textclassify.core.scores import Scores
 from textclassify.core.types import TrainingData
-from textclassify.ensemble.readings import raw_evidence
+from textclassify.ensemble.combining.readings import raw_evidence
 from textclassify.statistics.folds import assign_folds
 
 RESERVE_FROM = 2000

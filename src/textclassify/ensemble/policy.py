@@ -10,12 +10,12 @@ import numpy as np
 
 from textclassify.core.result import ClassificationResult
 from textclassify.core.scores import Scores
-from textclassify.ensemble.asking import as_if_asked
-from textclassify.ensemble.combiners import targets_of
+from textclassify.ensemble.combining.combiners import targets_of
+from textclassify.ensemble.combining.rows import FusionRows
+from textclassify.ensemble.deferring.asking import as_if_asked
+from textclassify.ensemble.deferring.llm_budget import ShareOfTexts, read_budget
 from textclassify.ensemble.guarantees import AcceptanceRule, SetGuarantee
 from textclassify.ensemble.guard import GUARD_SHARE, MIN_GUARD
-from textclassify.ensemble.llm_budget import ShareOfTexts, read_budget
-from textclassify.ensemble.rows import FusionRows
 from textclassify.errors import ConfigError, DataError
 from textclassify.statistics.label_shift import LabelShift
 

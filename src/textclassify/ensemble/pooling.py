@@ -13,9 +13,9 @@ from scipy.optimize import minimize
 
 from textclassify.core.scales import NEVER_TRAINED
 from textclassify.core.scores import Scores
-from textclassify.ensemble.combiners import Combiner, Evidence, loss_and_residual, targets_of
-from textclassify.ensemble.readings import Floats, RawReading, Reading
-from textclassify.ensemble.rows import FusionRows
+from textclassify.ensemble.combining.combiners import Combiner, Evidence, loss_and_residual, targets_of
+from textclassify.ensemble.combining.readings import Floats, RawReading, Reading
+from textclassify.ensemble.combining.rows import FusionRows
 
 LABEL_BIAS = "label bias"
 """The part of the logits that comes from no source."""

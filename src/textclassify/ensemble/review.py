@@ -20,10 +20,10 @@ from textclassify.core.seeds import check_seed
 from textclassify.core.selection import CHOSEN_BY, RANDOM, RANKING
 from textclassify.core.texts import as_texts, blank_rows, hash_wordings
 from textclassify.core.types import TrainingData
-from textclassify.ensemble.label_value import LabelValue, label_value, spread_out, unit_vectors
-from textclassify.ensemble.review_words import why_random, why_ranked
-from textclassify.ensemble.rows import complete
-from textclassify.ensemble.suspects import Suspects
+from textclassify.ensemble.combining.rows import complete
+from textclassify.ensemble.reviewing.label_value import LabelValue, label_value, spread_out, unit_vectors
+from textclassify.ensemble.reviewing.review_words import why_random, why_ranked
+from textclassify.ensemble.reviewing.suspects import Suspects
 from textclassify.errors import ConfigError, DataError, ScoresError
 
 if TYPE_CHECKING:

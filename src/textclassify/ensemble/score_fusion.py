@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from textclassify.core.result import ClassificationResult, decide
 from textclassify.core.scores import Scores
 from textclassify.ensemble.answering import Answers, explained
-from textclassify.ensemble.asking import as_if_asked, curve_on, rows_to_ask, training_curve
-from textclassify.ensemble.cost_report import CostCurve
+from textclassify.ensemble.combining.readings import Floats
+from textclassify.ensemble.combining.rows import fusion_rows
+from textclassify.ensemble.deferring.asking import as_if_asked, curve_on, rows_to_ask, training_curve
+from textclassify.ensemble.deferring.cost_report import CostCurve
 from textclassify.ensemble.learned_fusion import LearnedFusion
 from textclassify.ensemble.policy import Policy, accepted, n_asked, set_guarantee, shift_of
-from textclassify.ensemble.readings import Floats
-from textclassify.ensemble.rows import fusion_rows
 from textclassify.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from textclassify.core.scales import Scale
 from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.texts import did_you_mean, listed
-from textclassify.ensemble.rows import FusionRows, aligned
+from textclassify.ensemble.combining.rows import FusionRows, aligned
 from textclassify.errors import ScoresError
 
 _KINDS = {True: "multi-label", False: "single-label"}

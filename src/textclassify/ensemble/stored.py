@@ -15,18 +15,18 @@ from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.scales import Scale
 from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays
-from textclassify.ensemble.combiners import Combiner
-from textclassify.ensemble.decisions import Decision
+from textclassify.ensemble.combining.combiners import Combiner
+from textclassify.ensemble.combining.decisions import Decision
+from textclassify.ensemble.combining.ladder import Ladder
+from textclassify.ensemble.combining.ladder_report import Gate, LadderReport, RungReport
+from textclassify.ensemble.combining.rows import EMBEDDINGS, FusionRows
 from textclassify.ensemble.deferral import Deferral
-from textclassify.ensemble.ladder import Ladder
-from textclassify.ensemble.ladder_report import Gate, LadderReport, RungReport
 from textclassify.ensemble.learned_fusion import OPTIONS, LearnedFusion
-from textclassify.ensemble.rows import EMBEDDINGS, FusionRows
 from textclassify.errors import StorageError
 
 _COMBINERS = {
     "BestSingle": "pooling",
-    "CrossLabelPool": "cross_label",
+    "CrossLabelPool": "combining.cross_label",
     "EmbeddingsMLP": "mlp",
     "LogLinearPool": "pooling",
     "PriorPool": "pooling",

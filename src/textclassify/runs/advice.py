@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from textclassify.ensemble.cost_report import CostCurve
+from textclassify.ensemble.deferring.cost_report import CostCurve
+from textclassify.ensemble.deferring.llm_budget import ShareOfTexts, read_budget
 from textclassify.ensemble.fusion import FusionEnsemble
-from textclassify.ensemble.llm_budget import ShareOfTexts, read_budget
 from textclassify.ensemble.policy import Policy, acceptance_rule
 from textclassify.ensemble.score_fusion import ScoreFusion
 from textclassify.errors import ConfigError, DataError

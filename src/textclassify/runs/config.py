@@ -22,7 +22,7 @@ from textclassify.core.seeds import SEED_RULE, is_seed
 from textclassify.core.settings_files import expanded, read_settings_file
 from textclassify.core.storage import FromFile, FromFolder
 from textclassify.core.texts import did_you_mean, listed
-from textclassify.ensemble.llm_budget import read_budget
+from textclassify.ensemble.deferring.llm_budget import read_budget
 from textclassify.ensemble.policy import Policy
 from textclassify.errors import ConfigError
 from textclassify.llm.http.keys import checked_variable

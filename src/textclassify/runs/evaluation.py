@@ -16,11 +16,11 @@ from textclassify.core.progress import doing
 from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.seeds import check_seed
 from textclassify.core.types import TrainingData
-from textclassify.ensemble.calibration_report import CalibrationReport, calibration_report
+from textclassify.ensemble.combining.calibration_report import CalibrationReport, calibration_report
+from textclassify.ensemble.combining.rows import complete
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.ensemble.policy import Policy
 from textclassify.ensemble.pooling import BestSingle
-from textclassify.ensemble.rows import complete
 from textclassify.errors import ConfigError
 from textclassify.runs.comparing import Answers, compared, figures
 from textclassify.runs.scored_texts import FUSION, WITHOUT_LLM, ScoredTexts, price_of_call, raw_probabilities

@@ -17,7 +17,7 @@ import yaml
 
 from textclassify import __version__
 from textclassify.core.result import NO_LABEL
-from textclassify.ensemble.ladder_report import Gate, LadderReport
+from textclassify.ensemble.combining.ladder_report import Gate, LadderReport
 from textclassify.errors import StorageError
 from textclassify.runs.advice import Advice
 from textclassify.runs.markdown import bullets, escaped, fenced, number, table

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from textclassify.ensemble.calibration_report import MEASURES, CalibrationReport
-from textclassify.ensemble.cost_report import CostCurve, CurvePoint
+from textclassify.ensemble.combining.calibration_report import MEASURES, CalibrationReport
+from textclassify.ensemble.deferring.cost_report import CostCurve, CurvePoint
 from textclassify.runs.advice import Advice
 from textclassify.runs.markdown import bullets, escaped, fenced, number, table
 from textclassify.runs.systems import Evaluation

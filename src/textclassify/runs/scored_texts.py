@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from textclassify.core.result import ClassificationResult
 from textclassify.core.scores import Scores
 from textclassify.core.types import TrainingData
-from textclassify.ensemble.asking import as_if_asked, curve_on, price_of_calls
-from textclassify.ensemble.cost_report import CostCurve
+from textclassify.ensemble.combining.rows import Embeddings, complete, fusion_rows
+from textclassify.ensemble.deferring.asking import as_if_asked, curve_on, price_of_calls
+from textclassify.ensemble.deferring.cost_report import CostCurve
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.ensemble.policy import Policy, acceptance_rule, n_asked, set_guarantee
-from textclassify.ensemble.rows import Embeddings, complete, fusion_rows
 from textclassify.errors import ConfigError, DataError, ScoresError
 from textclassify.runs.comparing import Answers
 from textclassify.runs.promises import RiskCheck, SetCheck

@@ -11,8 +11,8 @@ import numpy as np
 
 from textclassify.core import dataset
 from textclassify.core.types import TrainingData
-from textclassify.ensemble.calibration_report import CalibrationReport
-from textclassify.ensemble.cost_report import CostCurve
+from textclassify.ensemble.combining.calibration_report import CalibrationReport
+from textclassify.ensemble.deferring.cost_report import CostCurve
 from textclassify.runs.comparing import Answers, Comparison
 from textclassify.runs.promises import RiskCheck, SetCheck
 from textclassify.statistics.metrics import label_table

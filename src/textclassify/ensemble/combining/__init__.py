@@ -1,0 +1,1 @@
+"""Ways to combine sources, how they are compared, and which is deployed."""

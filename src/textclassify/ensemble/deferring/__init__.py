@@ -1,0 +1,1 @@
+"""Which texts deserve a language model under a budget, and what that buys."""

@@ -1,0 +1,1 @@
+"""An encoder and a fusion network trained together on language models' scores."""
