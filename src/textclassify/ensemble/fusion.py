@@ -17,10 +17,11 @@ from textclassify.core.progress import doing
 from textclassify.core.result import ClassificationResult
 from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays
+from textclassify.core.texts import blank_rows
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.combining.ladder_report import LadderReport
 from textclassify.ensemble.combining.rows import EMBEDDINGS, Embeddings, complete
-from textclassify.ensemble.deferring.asking import price_of_calls
+from textclassify.ensemble.deferring.asking import checked_budget, price_of_calls
 from textclassify.ensemble.guard import GUARD_SHARE
 from textclassify.ensemble.joint.joint_source import JOINT, fit_joint
 from textclassify.ensemble.policy import Policy, acceptance_rule, set_guarantee
@@ -237,13 +238,14 @@ class FusionEnsemble(TextClassifier):
 
     def _scores_in_budget(self, texts: list[str], wanted: Sequence[str], llm_budget: Any) -> dict[str, Scores]:
         """Return the free sources' scores of all texts, and a language model's of those where it pays."""
+        checked_budget(self.fusion_.patterns_, llm_budget)
+        models = {name: self.sources_[name] for name in wanted if name in self.fusion_.llm_sources_}
+        price = price_of_calls(models, texts, llm_budget)
         free = {name: self.sources_[name].predict_scores(texts) for name in self.fusion_.patterns_.free_names}
-        models = {name: self.sources_[name] for name in wanted if name not in free}
-        vectors = self.embeddings_for(texts)
-        asked = self.fusion_.rows_to_ask(
-            free, llm_budget, vectors, cost_per_call=price_of_calls(models, texts, llm_budget)
-        )
-        rows = np.flatnonzero(asked)
+        written = np.flatnonzero(~blank_rows(texts))  # blank texts are asked about by nobody and take no call
+        known, vectors = {name: one.take(written) for name, one in free.items()}, self.embeddings_for(texts)
+        vectors = None if vectors is None else vectors[written]
+        rows = written[self.fusion_.rows_to_ask(known, llm_budget, vectors, cost_per_call=price)]
         return free | {name: scores_of_some(source, texts, rows) for name, source in models.items() if len(rows)}
 
     def embeddings_for(self, texts: Any) -> Embeddings | None:

@@ -42,7 +42,10 @@ def guard_rows(
         return drawn
     _, which, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
     whole = np.bincount(which, weights=~eligible, minlength=len(sizes)) == 0
-    order = np.random.default_rng(random_state).permutation(np.flatnonzero(whole))
-    taken = order[np.cumsum(sizes[order]) <= wanted]
+    taken, left = [], wanted
+    for cluster in np.random.default_rng(random_state).permutation(np.flatnonzero(whole)).tolist():
+        if sizes[cluster] <= left:  # one that does not fit is passed over
+            taken.append(cluster)
+            left -= int(sizes[cluster])
     drawn = np.isin(which, taken)
     return drawn if drawn.sum() >= MIN_GUARD else np.zeros(len(clusters), dtype=bool)

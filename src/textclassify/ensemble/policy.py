@@ -124,7 +124,9 @@ def set_guarantee(fusion: ScoreFusion, policy: Policy, alpha: float, **options: 
 def shift_of(fusion: ScoreFusion, scores: Scores) -> LabelShift:
     """Return how the label shares of scored texts differ from those that the fusion learned from."""
     rows = fusion.rows_
-    shares = np.average(targets_of(rows), axis=0, weights=rows.weight)
+    half_a_row = 0.5  # so that a label without any row is rare, not impossible
+    counts, n = rows.weight @ targets_of(rows) + half_a_row, rows.weight.sum()
+    shares = counts / (n + 2 * half_a_row) if rows.multi_label else counts / counts.sum()
     return LabelShift.estimate(scores.probabilities, shares, multi_label=rows.multi_label)
 
 

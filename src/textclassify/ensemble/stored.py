@@ -181,7 +181,10 @@ def write_ladder(path: Path, names: tuple[str, ...], ladder: Ladder) -> dict[str
         raise StorageError(
             f"the deployed rung {kind} is not part of textclassify and cannot be saved; pickle the fusion"
         )
-    write_arrays(path, ladder.combiner.state() | {f"decision.{name}": a for name, a in ladder.decision.state().items()})
+    arrays = ladder.combiner.state() | {f"decision.{name}": a for name, a in ladder.decision.state().items()}
+    if ladder.held_out is not None:
+        arrays["held_out"] = ladder.held_out
+    write_arrays(path, arrays)
     sources = list(ladder.combiner.names)  # fewer than `names` where the fusion without a language model answers
     return {"names": list(names), "sources": sources, "kind": kind, "report": asdict(ladder.report)} | {
         "decision": ladder.decision.described()
@@ -198,6 +201,7 @@ def read_ladder(path: Path, written: Mapping[str, Any], ladder: Ladder, rows: Fu
     kind = written["kind"]
     make = _combiner(kind)
     arrays = {name: np.array(array) for name, array in read_arrays(path).items()}
+    ladder.held_out = arrays.pop("held_out", None)
     ladder.decision = Decision(arrays.pop("decision.thresholds"), **written["decision"])
     ladder.combiner = make().load_state({name: rows.sources[name] for name in written["sources"]}, arrays)
     ladder.report = _report(dict(written["report"]))

@@ -1,9 +1,11 @@
 """The ladder's rules: cross-fitted losses, the simplest near the best, the price of a source, the gate's objections."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from textclassify.ensemble.combining.comparison import Comparison, cross_fitted
+from textclassify.ensemble.combining.comparison import Comparison, cross_fitted, row_losses
 from textclassify.ensemble.combining.ladder import Ladder
 from textclassify.ensemble.combining.rows import fusion_rows
 from textclassify.ensemble.mlp import PublishedMLP, ResidualMLP
@@ -34,8 +36,6 @@ def test_cross_fitted_scores_come_from_steps_that_did_not_see_the_row(simulate):
             return np.where(known[:, None], 1.0, 0.0) * np.ones((len(known), 4))
 
     simulation = simulate(40)
-    from dataclasses import replace
-
     source = replace(simulation.source(1.0), row_ids=np.arange(40))
     rows = rows_of(simulation, encoder=source)
     folds = assign_folds(rows.gold, 5, rows.clusters)
@@ -116,3 +116,92 @@ def test_every_rung_scores_in_fitting_as_in_prediction(simulate, rung):
     scores = rung().fit(rows).scores(rows.sources)
     assert np.mean(scores.argmax(axis=1) == rows.gold) > 0.75
     assert np.allclose(np.exp(scores).sum(axis=1), 1)
+
+
+def test_a_source_that_is_noise_is_not_asked_and_one_that_complements_is(simulate):
+    """Over several seeds: the gate is there to tell these apart."""
+    for seed in range(5):
+        simulation = simulate(150, seed=seed)
+        encoder = simulation.expert([0, 1])
+        noise = rows_of(simulation, encoder=encoder, llm=simulation.source(0.0))
+        complement = rows_of(simulation, encoder=encoder, llm=simulation.expert([2, 3]))
+        assert ladder().fit(noise).combiner.needs == ("encoder",)
+        assert ladder().fit(complement).combiner.needs == ("encoder", "llm")
+
+
+def test_a_small_gain_on_every_row_passes_where_an_unpaired_rule_sees_none(simulate):
+    """Losses differ a hundred times more between texts than between candidates: pairing is what shows the gain."""
+    simulation = simulate(300)
+    rows = rows_of(simulation, encoder=simulation.source(1.0), llm=simulation.source(0.6))
+    fitted = ladder([LogLinearPool]).fit(rows)
+    gate = fitted.report.gate
+    folds = assign_folds(rows.gold, 5, rows.clusters)
+    losses = [row_losses(rows, cross_fitted(kind, rows, folds)) for kind in (BestSingle, LogLinearPool)]
+    unpaired = np.hypot(*(one.std(ddof=1) for one in losses)) / np.sqrt(300)
+    assert gate.passed
+    assert gate.gain < unpaired
+    assert gate.gain > gate.standard_error
+
+
+def test_rows_without_a_language_models_scores_teach_what_could_be_had_for_less(simulate):
+    """The reference is the fusion of all the rows that cost nothing, not of those that were paid for."""
+    simulation = simulate(300)
+    free = {"encoder": simulation.source(1.5), "linear": simulation.source(1.2)}
+    everything = rows_of(simulation, **free, llm=simulation.source(0.4))
+    asked, others = everything.take(np.arange(60)), everything.take(np.arange(60, 300)).only(list(free))
+    with_them = replace(ladder(), unasked=others).fit(asked)
+    without_them = ladder().fit(asked)
+    assert with_them.without_llm.report.n_rows == 300
+    assert without_them.without_llm.report.n_rows == 60
+    assert with_them.report.n_rows == 60
+    gains = [fitted.report.gate.gain for fitted in (with_them, without_them)]
+    assert gains[0] < gains[1]
+
+
+def test_what_answers_for_less_is_a_fusion_of_the_free_sources(simulate):
+    """Not the best single source, where two free ones fuse."""
+    simulation = simulate(300)
+    sources = {"encoder": simulation.source(1.2), "linear": simulation.source(1.2), "llm": simulation.source(0.0)}
+    fitted = ladder().fit(rows_of(simulation, **sources))
+    assert fitted.report.gate.reference == "without_llm"
+    assert not fitted.report.gate.passed
+    assert fitted.combiner.needs == ("encoder", "linear")
+
+
+def test_forced_it_deploys_whatever_the_gate_would_say(simulate):
+    """A combiner that was asked for by name is what answers."""
+    simulation = simulate(150)
+    rows = rows_of(simulation, encoder=simulation.source(2.0), llm=simulation.source(0.0))
+    fitted = replace(ladder([VectorScalingPool]), forced=True).fit(rows)
+    assert fitted.combiner.rung == "vector_scaling"
+    assert fitted.report.gate is None
+    assert np.isfinite(fitted.held_out).all()
+
+
+def test_the_seed_and_nothing_else_decides(simulate):
+    """Twice the same rows, twice the same combiner and report."""
+    simulation = simulate(150)
+    rows = [rows_of(simulation, encoder=simulation.source(1.0), llm=simulation.votes(0.6)) for _ in range(1)] * 2
+    first, second = (ladder().fit(one) for one in rows)
+    assert first.report == second.report
+    assert np.array_equal(first.held_out, second.held_out)
+
+
+def test_too_few_rows_learn_nothing_and_say_so(simulate):
+    """Nine rows, or one label alone, hold nothing out."""
+    simulation = simulate(60)
+    few = rows_of(simulate(9), encoder=simulate(9).source(1.0), llm=simulate(9).source(1.0))
+    one = fusion_rows({"encoder": simulation.source(1.0), "llm": simulation.source(1.0)}, ["a"] * 60)
+    for rows in (few, one):
+        fitted = ladder().fit(rows)
+        assert fitted.combiner.rung == "prior_pool"
+        assert fitted.held_out is None
+        assert "nothing could be learned" in str(fitted.report)
+
+
+def test_rows_of_two_groups_are_learned_from_with_all_rungs(simulate):
+    """Each network's training part is one group: it cannot be stopped on another, and must not be lost for that."""
+    simulation = simulate(240)
+    sources = {"encoder": simulation.source(1.0), "llm": simulation.source(1.0)}
+    rows = fusion_rows(sources, simulation.gold, groups=np.arange(240) % 2)
+    assert np.isfinite(ladder([LogLinearPool, ResidualMLP]).fit(rows).report.log_loss)

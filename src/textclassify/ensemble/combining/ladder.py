@@ -215,7 +215,7 @@ class _Reference:
         self.without_llm = without
         if without.held_out is None or without.combiner.needs == self.chosen.needs:
             return self
-        held_out = without.held_out[: len(rows)]
+        held_out = without.held_out[np.isin(free_rows.places, rows.places)]
         if np.nanmean(row_losses(rows, held_out)) < np.nanmean(row_losses(rows, self.held_out)):
             self.chosen, self.name, self.held_out = without.combiner, WITHOUT_LLM, held_out
         return self

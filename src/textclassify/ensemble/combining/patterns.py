@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from copy import copy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -134,20 +133,8 @@ class Patterns:
                 ladder = self.fitted[usable] = replace(self.new_ladder(), unasked=self._unasked(usable, free)).fit(rows)
             ladder.report = replace(ladder.report, notes=(*ladder.report.notes, *notes))
             if ladder.without_llm is not None:
-                self.fitted.setdefault(free, self._in_order(ladder.without_llm, usable, free))
+                self.fitted.setdefault(free, ladder.without_llm)  # fitted on all rows of the free sources
         return self.fitted[usable]
-
-    def _in_order(self, ladder: Ladder, names: Names, free: Names) -> Ladder:
-        """Return a ladder of all rows of the free sources with its held-out scores in their order.
-
-        It was fitted on the rows that all the named sources scored first, and then the others.
-        """
-        ladder = copy(ladder)
-        if ladder.held_out is not None:
-            asked = self.rows.scored_by(names)
-            fitted = np.concatenate([asked, np.setdiff1d(self.rows.scored_by(free), asked)])
-            ladder.held_out = ladder.held_out[np.argsort(fitted)]
-        return ladder
 
     def _ordered(self, names: Names) -> Names:
         return tuple(sorted(names, key=self.rows.available.index))

@@ -33,6 +33,7 @@ class FusionRows:
         clusters: (n,) rows of one number (equal text, or one group) stay together in every split.
         weight: (n,) weights.
         embeddings: (n, D) vectors of the texts by a model that was not trained on them; None = not given.
+        place: (n,) where each row stood in the rows that these were taken from; None = where it stands.
 
     """
 
@@ -41,6 +42,7 @@ class FusionRows:
     clusters: NDArray[np.int64]
     weight: NDArray[np.float64] = field(repr=False)
     embeddings: Embeddings | None = field(default=None, repr=False)
+    place: NDArray[np.int64] | None = field(default=None, repr=False)
     _learned: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -69,8 +71,15 @@ class FusionRows:
     def take(self, rows: ArrayLike) -> Self:
         """Return the rows that an index array or mask selects."""
         sources = {name: scores.take(rows) for name, scores in self.sources.items()}
-        vectors = None if self.embeddings is None else self.embeddings[rows]  # type: ignore[index]
-        return type(self)(sources, self.gold[rows], self.clusters[rows], self.weight[rows], vectors)  # type: ignore[index]
+        chosen = np.arange(len(self))[rows]  # type: ignore[index]
+        vectors = None if self.embeddings is None else self.embeddings[chosen]
+        columns = (self.gold[chosen], self.clusters[chosen], self.weight[chosen])
+        return type(self)(sources, *columns, vectors, self.places[chosen])
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Where each row stood at first; shape (n,)."""
+        return np.arange(len(self)) if self.place is None else self.place
 
     def scored_by(self, names: Iterable[str]) -> NDArray[np.intp]:
         """Return the rows that all the named sources scored."""
@@ -95,14 +104,16 @@ class FusionRows:
         return self._learned[key]  # type: ignore[no-any-return] # one key, one kind
 
     def joined(self, other: Self) -> Self:
-        """Return these rows and then others of the same sources."""
+        """Return these rows and others of the same sources, in the order in which all of them stood at first."""
         sources = {name: Scores.concat([scores, other.sources[name]]) for name, scores in self.sources.items()}
         gold: Gold = np.concatenate([self.gold, other.gold])
         clusters = np.concatenate([self.clusters, other.clusters])
         vectors = None
         if self.embeddings is not None and other.embeddings is not None:
             vectors = np.concatenate([self.embeddings, other.embeddings])
-        return type(self)(sources, gold, clusters, np.concatenate([self.weight, other.weight]), vectors)
+        place = np.concatenate([self.places, other.places])
+        together = type(self)(sources, gold, clusters, np.concatenate([self.weight, other.weight]), vectors, place)
+        return together.take(np.argsort(place, kind="stable"))
 
     def only(self, names: Iterable[str]) -> Self:
         """Return the rows that all the named sources scored, with these sources (and "embeddings") alone."""

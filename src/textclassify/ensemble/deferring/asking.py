@@ -18,7 +18,7 @@ from textclassify.ensemble.deferral import Deferral, cross_fitted_ranking
 from textclassify.ensemble.deferring.both_answers import BothAnswers
 from textclassify.ensemble.deferring.cost_curve import cost_curve
 from textclassify.ensemble.deferring.cost_report import CostCurve
-from textclassify.ensemble.deferring.llm_budget import Dollars, read_budget
+from textclassify.ensemble.deferring.llm_budget import Budget, Dollars, read_budget
 from textclassify.errors import ConfigError, ScoresError
 
 
@@ -26,12 +26,14 @@ def fitted_deferral(patterns: Patterns, metric: str) -> Deferral | None:
     """Return what tells by the free scores which texts to ask about; None where there is nothing to choose."""
     if not patterns.free_names or not patterns.asks_llm:
         return None
-    held_out = _held_out(patterns)
-    if held_out is None:
-        return None
     rows = patterns.rows
-    deployed = answers(patterns, _without_llm(patterns, rows.sources), rows.embeddings, multi_label=rows.multi_label)
-    return Deferral().fit_answers(held_out, metric).with_shares_of(deployed.values)
+    free = _without_llm(patterns, rows.sources)
+    deployed = answers(patterns, free, rows.embeddings, multi_label=rows.multi_label).values
+    held_out = _held_out(patterns)
+    if held_out is None:  # too few rows to learn whom to ask: the most uncertain
+        nothing = np.full(deployed.shape, np.nan)
+        held_out = BothAnswers.of(deployed, nothing, rows.gold, rows.clusters, multi_label=rows.multi_label)
+    return Deferral().fit_answers(held_out, metric).with_shares_of(deployed)
 
 
 def training_curve(
@@ -79,17 +81,27 @@ def rows_to_ask(
     row_ids: NDArray[np.uint64] | None,
 ) -> NDArray[np.bool_]:
     """Return which rows to ask the language models about, (n,); none where asking is not worth it at all."""
-    limit = read_budget(budget)
-    n = len(next(iter(sources.values())))
-    if not patterns.asks_llm:
-        return np.zeros(n, dtype=bool)
+    limit = checked_budget(patterns, budget)
     if deferral is None:
+        return np.zeros(len(next(iter(sources.values()))), dtype=bool)
+    free = answers(patterns, _without_llm(patterns, sources), embeddings, multi_label=patterns.rows.multi_label)
+    return deferral.mask(free.values, limit, cost_per_call=cost_per_call, row_ids=row_ids)
+
+
+def checked_budget(patterns: Patterns, budget: Any) -> Budget:
+    """Return what a budget means for a fusion.
+
+    Raises:
+        ConfigError: it is no budget, or this fusion cannot keep any.
+
+    """
+    limit = read_budget(budget)
+    if patterns.asks_llm and not patterns.free_names:
         raise ConfigError(
             f"llm_budget={budget!r} cannot be kept: every source of this fusion asks a language model, so there is "
             "nothing else to answer with; add a source that asks none, or leave llm_budget out"
         )
-    free = answers(patterns, _without_llm(patterns, sources), embeddings, multi_label=patterns.rows.multi_label)
-    return deferral.mask(free.values, limit, cost_per_call=cost_per_call, row_ids=row_ids)
+    return limit
 
 
 def as_if_asked(
@@ -119,7 +131,8 @@ def price_of_calls(models: Mapping[str, TextClassifier], texts: list[str], budge
                 f"the price of {', '.join(expected.unpriced)} is unknown, so llm_budget={budget!r} cannot be kept; set "
                 "the price, or pass llm_budget as a share or in calls"
             )
-        dollars += expected.cost.expected / max(expected.rows, 1)
+        to_pay = min(expected.distinct, expected.rows - expected.blank - expected.cached)
+        dollars += expected.cost.expected / max(to_pay, 1)
     return dollars
 
 
