@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from textclassify import ScoreFusion, Scores
 from textclassify.core.scales import IN_SAMPLE, NEVER_TRAINED, Status
+from textclassify.ensemble.combining.rows import fusion_rows
 from textclassify.ensemble.pooling import LogLinearPool
 from textclassify.errors import ConfigError, LabelError, NotFittedError, ScoresError, StorageError
 
@@ -336,3 +338,88 @@ def test_scores_of_another_kind_than_in_fitting_are_refused(simulate, simulate_m
     fusion = ScoreFusion().fit({"encoder": several.source(1.0)}, several.gold)
     with pytest.raises(ScoresError, match="single-label and the fusion is multi-label"):
         fusion.predict({"encoder": single.source(1.0)})
+
+
+def extreme(case, simulate, simulate_multi_label):
+    """Sources and gold of data that are at the end of what there is."""
+    many = tuple(f"label {number:02}" for number in range(77))
+    if case == "one text only":
+        simulation = simulate(100)
+        one = Scores.from_probabilities(np.full((100, 4), 0.25), simulation.labels, row_ids=np.full(100, 7))
+        return {"encoder": one, "llm": one}, simulation.gold
+    if case.startswith("one label"):
+        simulation = simulate(60, labels=("a",) if case.endswith("exists") else ("a", "b"))
+        return {"encoder": simulation.source(1.0), "llm": simulation.source(1.0)}, ["a"] * 60
+    if case.startswith("several"):
+        simulation = simulate_multi_label(60, labels=("a",) if case.endswith("exists") else ("a", "b", "c"))
+        gold = {"none": 0, "all": 1}.get(case.split()[-1])
+        answers = simulation.indicator if gold is None else np.full_like(simulation.indicator, gold)
+        return {"encoder": simulation.source(1.0), "llm": simulation.votes(0.8)}, answers
+    n, labels = {"a row": (1, "ab"), "three rows": (3, "abc"), "a row per label": (77, many), "77": (400, many)}[case]
+    simulation = simulate(n, labels=tuple(labels))
+    gold = list(many) if case == "a row per label" else simulation.gold
+    return {"encoder": simulation.source(2.0), "llm": simulation.votes(0.7)}, gold
+
+
+@pytest.mark.parametrize(
+    ("case", "learns"),
+    [
+        ("a row", False),
+        ("three rows", False),
+        ("a row per label", False),
+        ("77", True),
+        ("one text only", False),
+        ("one label that exists", False),
+        ("one label of two", False),
+        ("several, only one exists", True),
+        ("several, gold none", False),
+        ("several, gold all", True),
+    ],
+)
+def test_data_at_the_end_of_what_there_is_give_an_answer(simulate, simulate_multi_label, pools, case, learns):
+    """No number is lost and nothing is claimed that was not learned."""
+    sources, gold = extreme(case, simulate, simulate_multi_label)
+    fusion = ScoreFusion(rungs=pools).fit(sources, gold)
+    result = fusion.predict(sources)
+    assert np.isfinite(result.probabilities).all()
+    assert (fusion.selected_ != "prior_pool") == learns
+    assert sum(result.explain(0).values()) == pytest.approx(sum(result.explain(-len(result)).values()))
+
+
+@pytest.mark.parametrize("weight", [np.eye(1, 120, 7)[0], (np.arange(120) < 60).astype(float)])
+def test_rows_without_weight_teach_the_combiner_nothing(simulate, weight):
+    """Their gold could be anything."""
+    simulation = simulate(120)
+    sources = {"encoder": simulation.source(1.0), "llm": simulation.source(1.0)}
+    other = [one if counts else "a" for one, counts in zip(simulation.gold, weight, strict=True)]
+    pools = [LogLinearPool().fit(fusion_rows(sources, gold, sample_weight=weight)) for gold in (simulation.gold, other)]
+    assert np.allclose(pools[0].scores(sources), pools[1].scores(sources), atol=1e-3)
+
+
+def test_accuracy_of_several_labels_is_refused_with_the_names_that_mean_something(simulate_multi_label, pools):
+    """Of whole sets it is subset accuracy; upstream called it accuracy."""
+    simulation = simulate_multi_label(60)
+    sources = {"encoder": simulation.source(1.0)}
+    with pytest.raises(ConfigError, match="'subset_accuracy' or 'micro_f1'"):
+        ScoreFusion(metric="accuracy").fit(sources, simulation.gold)
+    for metric in ("micro_f1", "macro_f1", "subset_accuracy", "log_loss"):
+        assert ScoreFusion(metric=metric, rungs=pools).fit(sources, simulation.gold).metric_ == metric
+    assert ScoreFusion(rungs=pools).fit(sources, simulation.gold).metric_ == "micro_f1"
+
+
+def test_what_kind_of_labels_the_scores_have_can_be_asserted(simulate, simulate_multi_label):
+    for simulation, multi_label in ((simulate(30), True), (simulate_multi_label(30), False)):
+        with pytest.raises(ConfigError, match=f"multi_label={multi_label}, but"):
+            ScoreFusion(multi_label=multi_label).fit({"encoder": simulation.source(1.0)}, simulation.gold)
+
+
+def test_copies_of_a_text_are_never_on_both_sides_of_a_fold(simulate, pools):
+    """Thirty texts ten times over are no three hundred rows: a combiner must not be praised for remembering."""
+    simulation = simulate(30)
+    ids = np.arange(30, dtype=np.uint64)
+    sources = {
+        name: replace(simulation.source(1.0), row_ids=ids).take(np.tile(np.arange(30), 10)) for name in ("x", "llm")
+    }
+    fusion = ScoreFusion(rungs=pools).fit(sources, simulation.gold * 10)
+    held_out = fusion.patterns_.full.held_out.reshape(10, 30, 4)
+    assert np.allclose(held_out, held_out[0], atol=1e-9)

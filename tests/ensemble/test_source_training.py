@@ -18,7 +18,9 @@ LABELS = ["billing", "delivery"]
 
 def rows(n, **columns):
     words = ["invoice", "parcel"]
-    return TrainingData([f"{words[row % 2]} {row}" for row in range(n)], [LABELS[row % 2] for row in range(n)], **columns)
+    return TrainingData(
+        [f"{words[row % 2]} {row}" for row in range(n)], [LABELS[row % 2] for row in range(n)], **columns
+    )
 
 
 def training(sources, **options):
@@ -99,7 +101,9 @@ def test_sources_that_cost_nothing_score_every_row():
 def test_no_row_that_a_source_has_seen_as_an_example_is_asked_about():
     """Nor a copy of it in other spelling: the example's answer stands in the prompt."""
     data = rows(60)
-    copies = TrainingData([*data.texts, *(f" {text.upper()}" for text in data.texts[:5])], [*data.labels, *data.labels[:5]])
+    copies = TrainingData(
+        [*data.texts, *(f" {text.upper()}" for text in data.texts[:5])], [*data.labels, *data.labels[:5]]
+    )
     llm = constant(Shown)
     llm.__class__ = type("ShownLLM", (Shown,), {"examples": tuple(data.texts[:5]), "kind": "fixed"})
     sources, scores = fitted({"shown": llm}, copies)

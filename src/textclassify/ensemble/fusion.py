@@ -337,7 +337,10 @@ class FusionEnsemble(TextClassifier):
         """Return the answers that source scores imply, which were obtained under a policy."""
         result = self.fusion_.answered(scores, embeddings, policy)
         models = {name: self.sources_[name].model_used for name in scores if name in self.sources_}
-        return replace(result, metadata={**result.metadata, "combiner": self.selected_, "models": models})
+        as_named_here = {option: name for name, option in _FUSION_OPTIONS.items()}
+        unused = [as_named_here.get(name, name) for name in result.metadata["settings_without_effect"]]
+        own = {"combiner": self.selected_, "settings_without_effect": unused, "models": models}
+        return replace(result, metadata={**result.metadata, **own})
 
     def _write(self, folder: Path) -> dict[str, Any]:
         for number, source in enumerate(self.sources_.values()):
@@ -351,7 +354,7 @@ class FusionEnsemble(TextClassifier):
         parts = {name: folder / f"source_{number}" for number, name in enumerate(learned["sources"])}
         self.training_row_ids_ = read_arrays(folder / _TRAINING_ROWS)["row_ids"]
         self.fusion_ = ScoreFusion.read_from(folder, learned["fusion"])
-        self.sources_ = StoredSources(parts, needed=self.fusion_.needs_)
+        self.sources_ = StoredSources(parts, needed=[name for name in self.fusion_.needs_ if name in parts])
 
     def _stored_parameters(self) -> dict[str, Any]:
         parameters = super()._stored_parameters()

@@ -33,7 +33,7 @@ def guard_rows(
         ConfigError: the share is not in [0, 1).
 
     """
-    if not 0 <= share < 1:
+    if not isinstance(share, int | float) or not 0 <= share < 1:
         raise ConfigError(f"guard={share} is no share of the rows; pass 0 (no guard) up to, say, 0.2")
     eligible = np.ones(len(clusters), dtype=bool) if eligible is None else eligible
     wanted = min(int(share * eligible.sum()), MAX_GUARD)

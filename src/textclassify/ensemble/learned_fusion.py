@@ -96,7 +96,7 @@ class LearnedFusion:
             LabelError: a gold label is missing or unknown.
 
         """
-        check_options(self.combiner, self.rungs, self.hidden_dims)
+        check_options(self.combiner, self.rungs, self._network_settings(), self.llm_sources, sources)
         check_seed(self.random_state)
         rows = fusion_rows(sources, gold, groups, sample_weight, embeddings)
         if self.multi_label is not None and self.multi_label != rows.multi_label:
@@ -149,7 +149,7 @@ class LearnedFusion:
     def unused_settings_(self) -> list[str]:
         """Settings of the network that were given and had no effect on the deployed combiner."""
         self._require_fit()
-        return settings_without_effect(self.patterns_.deployed.combiner, self._network_settings())
+        return settings_without_effect(self.patterns_.deployed.combiner, self._network_settings(), self.fusion_mlp)
 
     def predict_scores(self, sources: Mapping[str, Scores], embeddings: ArrayLike | None = None) -> Scores:
         """Return fused scores; a source may be left out or miss rows, and each row uses what there is for it.

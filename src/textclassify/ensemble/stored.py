@@ -23,6 +23,7 @@ from textclassify.ensemble.combining.rows import EMBEDDINGS, FusionRows
 from textclassify.ensemble.deferral import Deferral
 from textclassify.ensemble.learned_fusion import OPTIONS, LearnedFusion
 from textclassify.errors import StorageError
+from textclassify.statistics.calibration import CALIBRATORS
 
 _COMBINERS = {
     "BestSingle": "pooling",
@@ -74,9 +75,11 @@ class StoredSources(Mapping[str, TextClassifier]):
 
 def write_fusion(folder: Path, fusion: LearnedFusion) -> dict[str, Any]:
     """Write a fusion's scores, gold and fitted combiners into an existing folder; return what belongs into JSON."""
-    if isinstance(fusion.calibrator, type) or callable(fusion.calibrator):
-        raise StorageError(f"calibrator {fusion.calibrator!r} is a class of your own and cannot be saved; name one")
-    options = {name: getattr(fusion, name) for name in (*OPTIONS, "calibrator")}
+    if fusion.fusion_mlp is not None:
+        raise StorageError(
+            f"fusion_mlp={fusion.fusion_mlp.__name__} is a class of your own, and a folder holds no code; pickle it"
+        )
+    options = {name: getattr(fusion, name) for name in OPTIONS} | {"calibrator": _calibrator_name(fusion.calibrator)}
     if fusion.deferral_ is not None:
         write_arrays(folder / _DEFERRAL, fusion.deferral_.state())
     guard = None if fusion.guard_ is None else write_rows(folder / _GUARD, fusion.guard_)
@@ -94,6 +97,15 @@ def write_fusion(folder: Path, fusion: LearnedFusion) -> dict[str, Any]:
             for number, (names, ladder) in enumerate(sorted(fusion.patterns_.fitted.items()))
         ],
     }
+
+
+def _calibrator_name(calibrator: Any) -> str | None:
+    if calibrator is None or isinstance(calibrator, str):
+        return calibrator
+    name = getattr(calibrator, "name", None)
+    if isinstance(name, str) and CALIBRATORS.get(name) is calibrator:
+        return name
+    raise StorageError(f"calibrator={calibrator!r} is not part of textclassify and cannot be saved; pickle the fusion")
 
 
 def read_fusion(folder: Path, state: Mapping[str, Any], kind: type[Fusion]) -> Fusion:
