@@ -16,7 +16,7 @@ MAX_GUARD = 1000
 
 def guard_rows(
     clusters: NDArray[np.int64],
-    share: float = GUARD_SHARE,
+    share: float | None = GUARD_SHARE,
     *,
     eligible: NDArray[np.bool_] | None = None,
     random_state: int = 0,
@@ -33,7 +33,7 @@ def guard_rows(
         ConfigError: the share is not in [0, 1).
 
     """
-    if not isinstance(share, int | float) or not 0 <= share < 1:
+    if share is None or not 0 <= share < 1:
         raise ConfigError(f"guard={share} is no share of the rows; pass 0 (no guard) up to, say, 0.2")
     eligible = np.ones(len(clusters), dtype=bool) if eligible is None else eligible
     wanted = min(int(share * eligible.sum()), MAX_GUARD)
