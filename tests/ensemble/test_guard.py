@@ -75,7 +75,7 @@ def test_nothing_is_learned_from_its_gold(guarded, pools):
     assert other.predict_set(sources).sizes.mean() > fusion.predict_set(sources).sizes.mean()
 
 
-def test_nothing_is_learned_from_its_scores(guarded, pools, without):
+def test_nothing_is_learned_from_its_scores(guarded, pools):
     """As if the rows had never been there."""
     simulation, sources, fusion = guarded
     rest = np.flatnonzero(~guard_rows(np.arange(1000), 0.2))

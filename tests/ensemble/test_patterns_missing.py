@@ -73,7 +73,7 @@ def test_rows_without_it_are_answered_bit_for_bit_as_if_it_had_never_been(
     fitted, simulate, simulate_multi_label, without, kind, in_training
 ):
     """Row by row, answers and probabilities, whatever the other rows of the call have."""
-    test, free, llm = simulated(simulate, simulate_multi_label, kind, 60, 7)
+    _, free, llm = simulated(simulate, simulate_multi_label, kind, 60, 7)
     gone = np.arange(0, 60, 2)
     for fusions in fitted[kind]:
         mixed = fusions[in_training].predict({**free, "llm": without(llm, gone)})
@@ -136,7 +136,7 @@ def test_every_row_is_answered_by_what_it_has_and_alone_as_in_company(fitted, si
 def test_permuted_rows_and_sources_permute_the_result(fitted, simulate, simulate_multi_label, seed, kind):
     """Bit for bit in prediction."""
     fusion = fitted[kind][1][0.1]
-    test, free, llm = simulated(simulate, simulate_multi_label, kind, 40, seed)
+    _, free, llm = simulated(simulate, simulate_multi_label, kind, 40, seed)
     order = np.random.default_rng(seed).permutation(40)
     straight = fusion.predict({**free, "llm": llm})
     turned = fusion.predict({"llm": llm.take(order), **{name: free[name].take(order) for name in reversed(free)}})
@@ -161,7 +161,7 @@ def test_permuted_labels_permute_the_result(simulate, simulate_multi_label, kind
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_source_that_never_answered_changes_nothing(fitted, simulate, simulate_multi_label, without, kind):
     """Neither in fitting nor in prediction, nor what is asked, reported or withheld."""
-    test, free, llm = simulated(simulate, simulate_multi_label, kind, 60, 7)
+    _, free, llm = simulated(simulate, simulate_multi_label, kind, 60, 7)
     nothing = without(llm, np.arange(60))
     for fusions in fitted[kind]:
         silent, plain = fusions[1.0], fusions["without"]
@@ -177,7 +177,7 @@ def test_a_source_that_never_answered_changes_nothing(fitted, simulate, simulate
 @pytest.mark.parametrize("kind", KINDS)
 def test_costs_add_up_over_sources_and_rows(fitted, simulate, simulate_multi_label, kind):
     """Also of a source that failed on a row, and was paid for it; an unknown price stays unknown."""
-    test, free, llm = simulated(simulate, simulate_multi_label, kind, 30, 5)
+    _, free, llm = simulated(simulate, simulate_multi_label, kind, 30, 5)
     cents = np.arange(30) / 100
     sources = {**free, "llm": replace(llm, cost=cents), "encoder": replace(free["encoder"], cost=np.full(30, 0.5))}
     scores = fitted[kind][0][0.1].predict_scores(sources)
@@ -195,8 +195,8 @@ def test_saved_and_loaded_every_pattern_is_answered_bit_for_bit(
     fusion = fitted[kind][1][in_training]
     fusion.save(tmp_path / "fusion")
     loaded = ScoreFusion.load(tmp_path / "fusion")
-    test, free, llm = simulated(simulate, simulate_multi_label, kind, 30, 5)
-    last = sorted(free)[-1]  # with "llm" a pattern that was not fitted yet, where there are two free sources
+    _, free, llm = simulated(simulate, simulate_multi_label, kind, 30, 5)
+    last = max(free)  # with "llm" a pattern that was not fitted yet, where there are two free sources
     for sources in ({**free, "llm": llm}, free, {"llm": llm}, {last: free[last], "llm": llm}):
         before, after = fusion.predict(sources), loaded.predict(sources)
         assert after.scores.equals(before.scores)

@@ -1,4 +1,4 @@
-"""ScoreFusion under a budget: a mask that each text decides by itself, counts that are exact, answers that follow it."""
+"""ScoreFusion under a budget: each text is decided by itself, counts are exact, and answers follow the mask."""
 
 import numpy as np
 import pytest

@@ -122,7 +122,7 @@ def test_a_row_that_a_source_has_seen_does_not_guard():
     assert not np.isin(guard, hash_texts(data.texts[:50])).any()
 
 
-def test_the_guard_is_asked_about_only_if_the_source_is_needed(messages, paid_classifier):
+def test_the_guard_is_asked_about_only_if_the_source_is_needed(messages):
     """Two hundred calls for a source that changes no answer would be wasted."""
     data = messages(1010, right_if_hard=0.0)
     fusion = data.fusion(guard=0.2, fusion_rows=90)
@@ -149,7 +149,7 @@ def test_who_may_have_to_stop_the_run_comes_first(paid_classifier):
     assert order == []
 
 
-def test_where_no_row_can_be_held_out_only_sources_that_need_no_training_are_worth_having(paid_classifier):
+def test_where_no_row_can_be_held_out_only_sources_that_need_no_training_are_worth_having():
     """Nothing could say what a trained one is worth."""
     data = TrainingData(["invoice", "parcel"], LABELS)
     sources, scores = fitted({"linear": LinearClassifier(), "fixed": constant(FixedClassifier)}, data)

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
+from textclassify import Scores
 from textclassify.ensemble.combining.comparison import Comparison, cross_fitted, row_losses
 from textclassify.ensemble.combining.ladder import Ladder
 from textclassify.ensemble.combining.rows import fusion_rows
@@ -31,7 +33,7 @@ def test_cross_fitted_scores_come_from_steps_that_did_not_see_the_row(simulate):
             self.seen = set(rows.sources["encoder"].row_ids.tolist())
             return self
 
-        def scores(self, sources, embeddings=None):
+        def scores(self, sources, embeddings=None):  # noqa: ARG002 - a step's arguments
             known = np.isin(sources["encoder"].row_ids, list(self.seen))
             return np.where(known[:, None], 1.0, 0.0) * np.ones((len(known), 4))
 
@@ -205,3 +207,28 @@ def test_rows_of_two_groups_are_learned_from_with_all_rungs(simulate):
     sources = {"encoder": simulation.source(1.0), "llm": simulation.source(1.0)}
     rows = fusion_rows(sources, simulation.gold, groups=np.arange(240) % 2)
     assert np.isfinite(ladder([LogLinearPool, ResidualMLP]).fit(rows).report.log_loss)
+
+
+def test_folds_of_all_free_rows_and_folds_of_the_asked_ones_need_not_agree(monkeypatch):
+    """A row that always trains where rare labels come together is held out of nothing there: no reason to fail."""
+    rng = np.random.default_rng(5)
+    gold = np.zeros((120, 20), dtype=np.int64)
+    gold[:, :4] = rng.random((120, 4)) < 0.2
+    order = np.r_[np.arange(4), 4 + rng.permutation(16)]
+    for triple in range(4):  # three rows with one label in common, each with a rarer one of its own
+        rows = rng.choice(120, 6, replace=False)
+        common, *own = order[4 + 4 * triple : 8 + 4 * triple]
+        gold[rows[:3], common] = 1
+        gold[np.concatenate([rows[:3], rows[3:]]), np.tile(own, 2)] = 1
+    asked = np.sort(rng.permutation(120)[:90])
+    odds = (2 * gold - 1)[None] + np.array([1.0, 1.0, 2.0])[:, None, None] * rng.normal(size=(3, 120, 20))
+    names = [f"label {number:02}" for number in range(20)]
+    sources = {
+        name: Scores.from_probabilities(expit(one), names, multi_label=True)
+        for name, one in zip(("encoder", "linear", "llm"), odds, strict=True)
+    }
+    rows = fusion_rows(sources, gold)
+    others = rows.take(np.setdiff1d(np.arange(120), asked)).only(["encoder", "linear"])
+    monkeypatch.setattr("textclassify.ensemble.combining.ladder.NESTED_BELOW", 0)  # as with 2,000 rows
+    fitted = replace(Ladder([LogLinearPool], frozenset({"llm"}), "log_loss"), unasked=others).fit(rows.take(asked))
+    assert np.isfinite(fitted.report.log_loss)
