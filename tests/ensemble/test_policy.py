@@ -7,6 +7,7 @@ import pytest
 
 from textclassify import ScoreFusion
 from textclassify.core.scales import Status
+from textclassify.ensemble.answering import without_rows
 from textclassify.ensemble.policy import Policy, guarded, n_asked, shift_of
 from textclassify.errors import ConfigError, DataError
 
@@ -175,8 +176,9 @@ def test_label_shares_can_be_re_estimated_where_a_label_has_no_training_row(simu
     assert np.isfinite(result.probabilities).all()
 
 
-def test_texts_with_a_language_models_scores_are_counted_once(fresh, without):
-    """However many language models scored them."""
-    first, second = without(fresh["llm"], np.arange(0, 300)), without(fresh["llm"], np.arange(100, 600))
+def test_texts_that_a_language_model_was_asked_about_are_counted_once(fresh):
+    """However many language models were asked, and whatever they said."""
+    row = np.arange(600)
+    first, second = without_rows(fresh["llm"], row < 300), without_rows(fresh["llm"], row >= 100)
     assert n_asked({"encoder": fresh["encoder"], "x": first, "y": second}, frozenset({"x", "y"})) == 400
     assert n_asked({"encoder": fresh["encoder"]}, frozenset({"x"})) == 0

@@ -109,6 +109,14 @@ def test_promising_more_than_the_rows_allow_is_an_error_that_says_what_would_do(
     prediction_sets(p, gold, alpha=0.011)
 
 
+def test_without_any_row_no_other_promise_is_advised():
+    """No alpha below 1 could be kept, and 1 is no promise."""
+    p, gold = texts(np.random.default_rng(0), 3)
+
+    with pytest.raises(DataError, match=r"there are 0: every set would hold every label; label more rows"):
+        prediction_sets(np.full_like(p, np.nan), gold, alpha=0.1)
+
+
 def test_missed_labels_stay_within_the_promise():
     """Averaged over texts that have a label: the others cannot miss one, and would let these miss more."""
 

@@ -1,10 +1,14 @@
 """Labels that are more frequent elsewhere: how frequent, how sure that is, and scores corrected for it."""
 
+import logging
+import time
+
 import numpy as np
 import pytest
 from scipy import special
 
 from textclassify.errors import ConfigError, DataError
+from textclassify.statistics import label_shift
 from textclassify.statistics.label_shift import LabelShift
 
 SOURCE = np.array([0.5, 0.3, 0.2])
@@ -54,6 +58,53 @@ def test_the_correction_is_bayes_rule():
     expected = p * shift.priors / SOURCE
 
     assert np.exp(shift.transform(np.log(p)[None]))[0] == pytest.approx(expected / expected.sum())
+
+
+def many_labels(n, n_labels, signal, evenness):
+    """Probabilities of a corpus whose labels are as even as told, and the shares that they are right for."""
+    rng = np.random.default_rng(0)
+    before, now = rng.dirichlet(np.full(n_labels, 5.0)), rng.dirichlet(np.full(n_labels, evenness))
+    gold, seen = rng.choice(n_labels, n, p=now), rng.normal(size=(n, n_labels))
+    seen[np.arange(n), gold] += signal
+    return special.softmax(signal * seen + np.log(before), axis=1), before
+
+
+@pytest.mark.parametrize(
+    ("n", "n_labels", "signal", "evenness"),
+    [(2000, 20, 0.7, 1), (200, 40, 1, 0.1), (300, 10, 0.2, 0.05), (20, 50, 3, 1)],
+)
+def test_the_shares_are_those_that_expectation_maximisation_ends_in(n, n_labels, signal, evenness):
+    """The published algorithm, run until nothing moves: thousands of rounds."""
+    p, before = many_labels(n, n_labels, signal, evenness)
+    new, last = before, np.zeros(n_labels)
+    while np.abs(new - last).max() > 1e-12:
+        claimed = p * (new / before)
+        last, new = new, ((claimed / claimed.sum(axis=1, keepdims=True)).sum(axis=0) + before) / (n + 1)
+    shift = LabelShift.estimate(p, before)
+
+    assert shift.priors == pytest.approx(new, abs=1e-7)
+    assert shift.converged
+
+
+def test_many_texts_with_many_labels_take_few_rounds():
+    """Labels that are hard to tell apart; expectation-maximisation alone needs over 3,000 rounds, ten seconds."""
+    p, before = many_labels(50_000, 77, 1, 1)
+    started = time.process_time()
+    shift = LabelShift.estimate(p, before)
+
+    assert shift.converged
+    assert shift.iterations < 30
+    assert time.process_time() - started < 3  # a slow machine's share of one second
+
+
+def test_shares_that_have_not_settled_are_reported(monkeypatch, caplog):
+    monkeypatch.setattr(label_shift, "MAX_ITERATIONS", 2)
+    with caplog.at_level(logging.WARNING):
+        shift = LabelShift.estimate(texts(np.random.default_rng(0), 500, [0.05, 0.15, 0.8])[1], SOURCE)
+
+    assert not shift.converged
+    assert "not settled after 2 rounds" in caplog.text
+    assert "2 rounds, too few to settle" in str(shift)
 
 
 def test_several_labels_per_text_shift_one_by_one():

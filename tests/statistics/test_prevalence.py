@@ -45,6 +45,46 @@ def test_intervals_hold_the_true_share_as_often_as_promised(source, n_gold):
     assert (holds > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 500)).all()
 
 
+@pytest.mark.parametrize("source", ["good", "guessing"])
+def test_intervals_hold_as_often_where_gold_rows_are_copies(source):
+    """30 gold rows, five times each: taken for 150 rows, their intervals held the true share in under 7 of 10."""
+    held, held_as_rows = np.zeros(4), np.zeros(4)
+    copies = np.repeat(np.arange(30), 5)
+    for seed in range(300):
+        gold, predicted = corpus(np.random.default_rng(seed), source, 1000)
+        rows = predicted[30:], predicted[copies], gold[copies]
+        seen, as_rows = estimate_prevalence(*rows, clusters=copies), estimate_prevalence(*rows)
+        held += (seen.low <= SHARES) & (seen.high >= SHARES)
+        held_as_rows += (as_rows.low <= SHARES) & (as_rows.high >= SHARES)
+
+    assert (held / 300 > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300)).all()
+    assert held_as_rows[0] / 300 < 0.8
+
+
+def test_a_cluster_counts_once_whatever_its_size():
+    """Copies of gold rows change nothing but the rows counted, failures included."""
+    gold, predicted = corpus(np.random.default_rng(0), "good", 600)
+    predicted[::7] = np.nan
+    copies = np.repeat(np.arange(60), np.arange(60) % 4 + 1)
+    alone = estimate_prevalence(predicted[60:], predicted[:60], gold[:60])
+    seen = estimate_prevalence(predicted[60:], predicted[copies], gold[copies], clusters=[f"text {c}" for c in copies])
+
+    for name in ("share", "low", "high", "gold_share", "gold_low", "gold_high", "predicted_share", "weight"):
+        assert getattr(seen, name) == pytest.approx(getattr(alone, name))
+    assert (seen.n_gold, seen.n_clusters, alone.n_clusters) == (150, 60, 60)
+    assert "150 of them with gold in 60 clusters" in str(seen)
+
+
+@pytest.mark.parametrize("labels", [["b", "a"], ["a", "c"], ["a"]])
+def test_labels_that_are_not_those_of_the_results_are_refused(labels):
+    """The shares come in the results' order; read in another one they would be another label's."""
+    result = decide(Scores.from_probabilities(np.full((9, 2), 0.5), ["a", "b"]))
+
+    with pytest.raises(LabelError, match=r"not those of the results, \['a', 'b'\]; leave labels out"):
+        estimate_prevalence(result, result, ["a", "b", "a"] * 3, labels=labels)
+    assert estimate_prevalence(result, result, ["a", "b", "a"] * 3, labels=["a", "b"]).labels == ("a", "b")
+
+
 def test_good_predictions_make_intervals_narrower_and_useless_ones_cost_little():
     _, good, alone = held_and_wide("good", n_gold=200, repeats=50)
     _, useless, alone_too = held_and_wide("guessing", n_gold=200, repeats=50)
@@ -162,6 +202,8 @@ def test_the_estimate_can_be_read_and_tabulated():
         ({"gold": ["a", None, "b", "a"]}, LabelError, "row 1 is missing"),
         ({"predicted_labelled": np.ones((4, 1))}, DataError, "two kinds"),
         ({"labels": ["a"]}, LabelError, "unknown label 'b'"),
+        ({"clusters": [0, 0, 1, 1]}, DataError, "2 gold rows .*too few"),
+        ({"clusters": [0, 1, 2]}, DataError, "one group per row"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, error, words):

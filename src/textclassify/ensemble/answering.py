@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from textclassify.core.labels import Gold
 from textclassify.core.result import NO_LABEL
@@ -15,6 +17,8 @@ from textclassify.core.scores import Scores
 from textclassify.ensemble.combining.patterns import Patterns
 from textclassify.ensemble.combining.readings import Floats
 from textclassify.ensemble.combining.rows import EMBEDDINGS, Embeddings
+
+Parts: TypeAlias = Mapping[str, Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,16 +33,22 @@ class Answers:
 
 
 def answers(
-    patterns: Patterns, sources: Mapping[str, Scores], embeddings: Embeddings | None, *, multi_label: bool
+    patterns: Patterns,
+    sources: Mapping[str, Scores],
+    embeddings: Embeddings | None,
+    *,
+    multi_label: bool,
+    change: Callable[[Floats], Floats] | None = None,
 ) -> Answers:
-    """Return what the fusion says of rows by the sources that scored each of them."""
+    """Return what the fusion says of rows by the sources that scored each of them; `change` corrects fused scores."""
     first = next(iter(sources.values()))
     values = np.full((len(first), len(first.labels)), np.nan)
     codes: Gold = np.zeros(values.shape, dtype=np.int64) if multi_label else np.full(len(first), NO_LABEL)
     for names, rows in patterns.by_row(sources, _extra(patterns, embeddings)):
         ladder = patterns.ladder_for(names)
         needed = {name: sources[name].take(rows) for name in ladder.combiner.needs if name != EMBEDDINGS}
-        values[rows] = ladder.scores(needed, None if embeddings is None else embeddings[rows])
+        fused = ladder.scores(needed, None if embeddings is None else embeddings[rows])
+        values[rows] = fused if change is None else change(fused)
         codes[rows] = ladder.decision.answers(values[rows]) if multi_label else values[rows].argmax(axis=1)
     return Answers(values, codes)
 
@@ -55,17 +65,27 @@ def fused_scores(values: Floats, sources: Mapping[str, Scores], calibration: str
         method=Method.FUSED,
         status=np.where(missing, _reason(list(sources.values())), Status.OK),
         cost=np.sum([scores.cost for scores in sources.values()], axis=0),
-        row_ids=first.row_ids,
+        row_ids=known_row_ids(sources),
         calibration=calibration,
     )
 
 
+def known_row_ids(sources: Mapping[str, Scores]) -> NDArray[np.uint64] | None:
+    """Return what text each row is, from the first source that knows; None = none does."""
+    return next((scores.row_ids for scores in sources.values() if scores.row_ids is not None), None)
+
+
 def explained(
-    patterns: Patterns, sources: Mapping[str, Scores], embeddings: Embeddings | None, row: int
+    patterns: Patterns,
+    sources: Mapping[str, Scores],
+    embeddings: Embeddings | None,
+    row: int,
+    added: Parts | None = None,
 ) -> dict[str, float]:
     """Return how many log-odds each part adds to the answer of one row over its nearest rival.
 
-    Multi-label: over the absence of the label whose presence is least certain.
+    Multi-label: over the absence of the label whose decision is least certain. `added` are parts that come from no
+    combiner, (K,) each.
     """
     one = {name: scores.take([row]) for name, scores in sources.items()}
     vectors = None if embeddings is None else embeddings[[row]]
@@ -73,10 +93,10 @@ def explained(
     if not found:
         return {}
     ladder = patterns.ladder_for(found[0][0])
-    parts = ladder.combiner.contributions(one, vectors)
+    parts = ladder.combiner.contributions(one, vectors) | {name: part[None] for name, part in (added or {}).items()}
     total = np.sum(list(parts.values()), axis=0)[0]
     if next(iter(sources.values())).multi_label:
-        label = int(np.abs(total).argmin())
+        label = int(np.abs(total - logit(ladder.decision.thresholds)).argmin())
         return {name: float(part[0, label]) for name, part in parts.items()}
     order = np.argsort(-total, kind="stable")
     rival = order[1] if len(order) > 1 else order[0]
@@ -96,4 +116,5 @@ def _extra(patterns: Patterns, embeddings: Embeddings | None) -> tuple[str, ...]
 
 def _reason(sources: Sequence[Scores]) -> NDArray[np.uint8]:
     """Return why rows have no scores: the gravest reason that any source gives."""
-    return np.asarray(np.max([scores.status for scores in sources], axis=0, initial=np.uint8(Status.NOT_CALLED)))
+    gravest = np.max([scores.status for scores in sources], axis=0)
+    return np.where(gravest == Status.OK, np.uint8(Status.NOT_CALLED), gravest)

@@ -14,21 +14,23 @@ from numpy.typing import NDArray
 from textclassify.core import dataset
 from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
-from textclassify.core.result import ClassificationResult
+from textclassify.core.result import ClassificationResult, gold_for
 from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays
-from textclassify.core.texts import blank_rows
+from textclassify.core.texts import blank_rows, did_you_mean
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.combining.ladder_report import LadderReport
 from textclassify.ensemble.combining.rows import EMBEDDINGS, Embeddings, complete
+from textclassify.ensemble.combining.rungs import COMBINERS
 from textclassify.ensemble.deferring.asking import checked_budget, price_of_calls
-from textclassify.ensemble.guard import GUARD_SHARE
+from textclassify.ensemble.guard import GUARD_SHARE, MIN_GUARD
 from textclassify.ensemble.joint.joint_source import JOINT, fit_joint
 from textclassify.ensemble.policy import Policy, acceptance_rule, set_guarantee
 from textclassify.ensemble.score_fusion import ScoreFusion
 from textclassify.ensemble.source_scores import scores_of_some
 from textclassify.ensemble.source_training import SourceTraining
-from textclassify.ensemble.stored import StoredSources
+from textclassify.ensemble.stored import StoredSources, calibrator_name
+from textclassify.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +120,7 @@ class FusionEnsemble(TextClassifier):
     def _fit(self, data: TrainingData) -> None:
         training = self._training()
         training.check()
+        self._check_options(data, training.sources)
         plan = training.plan(data)
         learned = data.take(plan.learned) if len(plan.guard) else data
         folds = plan.folds[plan.learned]
@@ -125,6 +128,7 @@ class FusionEnsemble(TextClassifier):
         fitted, self.training_scores_ = self._fitted_sources(training, learned, folds)
         self.sources_: Mapping[str, TextClassifier] = fitted
         self.fusion_ = self._score_fusion()
+        self.fusion_.llm_sources = [name for name, source in fitted.items() if source.asks_llm]
         usable = np.flatnonzero(folds >= 0)
         rows = usable if len(usable) else np.arange(len(learned))  # too few to hold any out: nothing will be learned
         with doing("fusion: "):
@@ -139,6 +143,14 @@ class FusionEnsemble(TextClassifier):
         logger.info("%s", self.fusion_.ladder_report_)
         if len(plan.guard):
             self._set_guard(data.take(plan.guard))
+
+    def _check_options(self, data: TrainingData, sources: Mapping[str, TextClassifier]) -> None:
+        """Refuse options that no fusion can be made with, before anything is trained or asked."""
+        if self.combiner not in (*COMBINERS, JOINT):
+            hint = did_you_mean(self.combiner, (*COMBINERS, JOINT))
+            raise ConfigError(f"unknown combiner {self.combiner!r}{hint}; known: {', '.join((*COMBINERS, JOINT))}")
+        called = {option: name for name, option in _FUSION_OPTIONS.items()}
+        self._score_fusion().check(sources, n_labels=len(data.schema), multi_label=data.multi_label, called=called)
 
     def _training(self) -> SourceTraining:
         return SourceTraining(
@@ -163,6 +175,14 @@ class FusionEnsemble(TextClassifier):
 
     def _set_guard(self, guard: TrainingData) -> None:
         """Have the guard scored by what is deployed, now that everything else is settled."""
+        seen = np.concatenate([source.seen_row_ids for source in self.sources_.values()])
+        unseen = ~np.isin(guard.clusters, guard.clusters[np.isin(guard.row_ids, seen)])  # not an example in a prompt
+        if unseen.sum() < MIN_GUARD:
+            logger.warning(
+                "only %d rows are left for guarantees, which takes %d: there are none", unseen.sum(), MIN_GUARD
+            )
+            return
+        guard = guard.take(np.flatnonzero(unseen))
         with doing("guard: "):
             names = {*self.fusion_.needs_, *self.fusion_.patterns_.free_names} - {EMBEDDINGS}
             scores = {name: self.sources_[name].predict_scores(guard.texts) for name in sorted(names)}
@@ -183,18 +203,17 @@ class FusionEnsemble(TextClassifier):
         return self._training().rows_to_ask(source, data)
 
     def _score_fusion(self) -> ScoreFusion:
-        llm = [name for name, source in self.sources_.items() if source.asks_llm]
         options = {name: getattr(self, name) for name in ("metric", "non_empty", "calibrator")}
         if self.combiner != JOINT:  # which is a source like others, and calibrated like others
             options |= {option: getattr(self, name) for name, option in _FUSION_OPTIONS.items()}
             options |= {"combiner": self.combiner, "fusion_mlp": self.fusion_mlp}
-        return ScoreFusion(random_state=self.random_state, llm_sources=llm, **options)
+        return ScoreFusion(random_state=self.random_state, **options)
 
     @property
     def asks_llm(self) -> bool:  # type: ignore[override] # a fusion does if one of its sources does
         """Whether a text may cost a language model's time or money."""
         if hasattr(self, "fusion_"):
-            return bool(self.fusion_.llm_sources_)
+            return self.fusion_.patterns_.asks_llm
         return any(source.asks_llm for source in (self.sources or {}).values())
 
     @property
@@ -294,6 +313,8 @@ class FusionEnsemble(TextClassifier):
         policy.check()
         acceptance_rule(self.fusion_, policy)  # what cannot be promised is refused before anybody is asked
         rows = dataset.texts_of(texts)
+        if labels is not None:
+            gold_for(labels, self._require_schema(), len(rows))
         scores = self.source_scores(rows, llm_budget=llm_budget)
         return self._with_metrics(self.fusion_result(scores, self.embeddings_for(rows), policy), labels)
 
@@ -325,7 +346,9 @@ class FusionEnsemble(TextClassifier):
             **options: what `ScoreFusion.cost_curve` takes.
 
         """
-        rows = dataset.texts_of(texts)
+        rows, schema = dataset.texts_of(texts), self._require_schema()
+        gold_for(labels, schema, len(rows))
+        checked_budget(self.fusion_.patterns_, 1.0)  # before anybody is asked in vain
         names = {*self.fusion_.needs_, *self.fusion_.patterns_.free_names} - {EMBEDDINGS}
         return self.fusion_.cost_curve(
             self.source_scores(rows, names), labels, embeddings=self.embeddings_for(rows), **options
@@ -359,4 +382,5 @@ class FusionEnsemble(TextClassifier):
     def _stored_parameters(self) -> dict[str, Any]:
         parameters = super()._stored_parameters()
         parameters.pop("sources")
+        parameters["calibrator"] = calibrator_name(self.calibrator)
         return parameters

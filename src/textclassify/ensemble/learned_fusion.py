@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -17,10 +18,13 @@ from textclassify.ensemble.answering import Answers, answers, fused_scores
 from textclassify.ensemble.combining.ladder import Ladder, RungFactory
 from textclassify.ensemble.combining.ladder_report import LadderReport
 from textclassify.ensemble.combining.patterns import Patterns
+from textclassify.ensemble.combining.readings import Floats
 from textclassify.ensemble.combining.rows import Embeddings, FusionRows, asks_llm, checked_embeddings, fusion_rows
 from textclassify.ensemble.combining.rungs import (
     COMBINERS,
     NETWORK_SETTINGS,
+    check_calibrator,
+    check_metric,
     check_options,
     chosen_rungs,
     settings_without_effect,
@@ -96,13 +100,10 @@ class LearnedFusion:
             LabelError: a gold label is missing or unknown.
 
         """
-        check_options(self.combiner, self.rungs, self._network_settings(), self.llm_sources, sources)
-        check_seed(self.random_state)
         rows = fusion_rows(sources, gold, groups, sample_weight, embeddings)
+        self.check(sources, n_labels=len(rows.labels), multi_label=rows.multi_label)
         if self.multi_label is not None and self.multi_label != rows.multi_label:
             raise ConfigError(f"multi_label={self.multi_label}, but the sources' scores say {rows.multi_label}")
-        if rows.multi_label and self.metric == "accuracy":
-            raise ConfigError("metric='accuracy' is of one label per text; choose 'subset_accuracy' or 'micro_f1'")
         self.llm_sources_ = frozenset(
             [name for name, scores in rows.sources.items() if asks_llm(name, scores)]
             if self.llm_sources is None
@@ -115,6 +116,31 @@ class LearnedFusion:
         self.deferral_: Deferral | None = fitted_deferral(self.patterns_, self.metric_)
         self.guard_: FusionRows | None = rows.take(np.flatnonzero(kept)) if kept.any() else None
         return self
+
+    def check(
+        self,
+        names: Iterable[str],
+        *,
+        n_labels: int,
+        multi_label: bool,
+        called: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Refuse options that no fusion of such sources can be made with, before anything is trained or asked.
+
+        Args:
+            names: of the sources.
+            n_labels: how many labels there are.
+            multi_label: whether a text may have any number of them.
+            called: what the user knows the settings of the network as, where it is another name.
+
+        Raises:
+            ConfigError: an option is unknown or out of range, or does not fit the data.
+
+        """
+        check_options(self.combiner, self.rungs, self._network_settings(), self.llm_sources, names, called)
+        check_seed(self.random_state)
+        check_metric(self.metric, multi_label=multi_label)
+        check_calibrator(self.calibrator, n_labels, multi_label=multi_label)
 
     def set_rows(self, rows: FusionRows, fitted: dict[tuple[str, ...], Ladder]) -> None:
         """Take rows to learn from, and what was fitted to them already."""
@@ -202,8 +228,13 @@ class LearnedFusion:
 
         return read_fusion(folder, state, cls)
 
-    def _answers(self, known: Mapping[str, Scores], embeddings: Embeddings | None) -> Answers:
-        return answers(self.patterns_, known, embeddings, multi_label=self.multi_label_)
+    def _answers(
+        self,
+        known: Mapping[str, Scores],
+        embeddings: Embeddings | None,
+        change: Callable[[Floats], Floats] | None = None,
+    ) -> Answers:
+        return answers(self.patterns_, known, embeddings, multi_label=self.multi_label_, change=change)
 
     def _scores(self, found: Answers, known: Mapping[str, Scores]) -> Scores:
         calibration = f"{self.selected_} on {self.ladder_report_.n_rows} rows"

@@ -97,13 +97,13 @@ class PublishedMLP(Combiner):
         return {INTERACTION: self._network_logits(self._inputs(evidence))}
 
     def _network_logits(self, inputs: Inputs) -> Floats:
-        """Return the mean of the networks' logits (n, K)."""
+        """Return the mean of the networks' logits (n, K); in float64, so that they do not depend on the other rows."""
         n_inputs, n_labels, *hidden = (int(width) for width in self.shape_)
         settings = NetworkSettings(hidden_dims=tuple(hidden), network=self.settings.network)
-        scaled = torch.from_numpy(self._standardised(inputs))
+        scaled = torch.from_numpy(self._standardised(inputs)).double()
         with torch.inference_mode():
             logits = [
-                with_weights(new_network(settings, n_inputs, n_labels, seed=0), flat)(scaled).numpy()
+                with_weights(new_network(settings, n_inputs, n_labels, seed=0), flat).double()(scaled).numpy()
                 for flat in np.atleast_2d(self.network_state_)
             ]
         return np.asarray(np.mean(logits, axis=0), dtype=np.float64)

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import logit
 
 from textclassify.core.result import ClassificationResult
+from textclassify.core.scales import Status
 from textclassify.core.scores import Scores
 from textclassify.ensemble.combining.combiners import targets_of
+from textclassify.ensemble.combining.readings import Floats
 from textclassify.ensemble.combining.rows import FusionRows
 from textclassify.ensemble.deferring.asking import as_if_asked
 from textclassify.ensemble.deferring.llm_budget import ShareOfTexts, read_budget
@@ -48,13 +51,12 @@ class Policy:
 
         """
         limit = None if self.llm_budget is None else read_budget(self.llm_budget)
+        if not 0.5 <= self.confidence < 1:
+            raise ConfigError(f"confidence={self.confidence} is out of range; pass one from 0.5 on, such as 0.95")
         if self.max_risk is None:
             return
-        if not 0 < self.max_risk < 1 or not 0.5 <= self.confidence < 1:
-            raise ConfigError(
-                f"max_risk={self.max_risk}, confidence={self.confidence}: pass a share of wrong answers such as 0.05, "
-                "and a confidence from 0.5 on, such as 0.95"
-            )
+        if not 0 < self.max_risk < 1:
+            raise ConfigError(f"max_risk={self.max_risk} is out of range; pass a share of wrong answers, such as 0.05")
         if limit is not None and not isinstance(limit, ShareOfTexts):
             raise ConfigError(
                 f"max_risk={self.max_risk} cannot be promised under a budget of {limit}: whom it asks depends on the "
@@ -101,11 +103,14 @@ def acceptance_rule(fusion: ScoreFusion, policy: Policy) -> AcceptanceRule | Non
     """
     if policy.max_risk is None:
         return None
-    rows = guarded(fusion, policy)
-    answers = fusion.answered(rows.sources, rows.embeddings)
-    return AcceptanceRule.fit(
-        answers, rows.gold, max_risk=policy.max_risk, confidence=policy.confidence, clusters=rows.clusters
-    )
+    max_risk, confidence = policy.max_risk, policy.confidence
+
+    def fitted() -> AcceptanceRule:
+        rows = guarded(fusion, policy)
+        answers = fusion.answered(rows.sources, rows.embeddings)
+        return AcceptanceRule.fit(answers, rows.gold, max_risk=max_risk, confidence=confidence, clusters=rows.clusters)
+
+    return fitted() if fusion.guard_ is None else fusion.guard_.learned(("acceptance", str(policy)), fitted)
 
 
 def accepted(fusion: ScoreFusion, result: ClassificationResult, policy: Policy) -> ClassificationResult:
@@ -130,7 +135,14 @@ def shift_of(fusion: ScoreFusion, scores: Scores) -> LabelShift:
     return LabelShift.estimate(scores.probabilities, shares, multi_label=rows.multi_label)
 
 
+def shift_in_logits(shift: LabelShift) -> Floats:
+    """Return what a label shift adds to each label's logit, (K,)."""
+    if shift.multi_label:
+        return np.asarray(logit(shift.priors) - logit(shift.source_priors))
+    return np.asarray(np.log(shift.priors) - np.log(shift.source_priors))
+
+
 def n_asked(sources: Mapping[str, Scores], llm_names: frozenset[str]) -> int:
-    """Return how many texts a language model has scores for."""
-    answered = [one.answered for name, one in sources.items() if name in llm_names]
-    return int(np.any(answered, axis=0).sum()) if answered else 0
+    """Return about how many texts a language model was asked, whatever became of it."""
+    asked = [one.status != Status.NOT_CALLED for name, one in sources.items() if name in llm_names]
+    return int(np.any(asked, axis=0).sum()) if asked else 0

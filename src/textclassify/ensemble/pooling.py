@@ -92,7 +92,9 @@ class PriorPool(LogLinearPool):
 
     def _learn(self, evidence: Evidence, rows: FusionRows) -> None:  # noqa: ARG002 - nothing is learned from it
         folds = [scores.fold for scores in rows.sources.values()]
-        untrained = np.array([fold is not None and bool((fold == NEVER_TRAINED).all()) for fold in folds])
+        untrained = np.array(
+            [fold is not None and len(fold) > 0 and bool((fold == NEVER_TRAINED).all()) for fold in folds]
+        )
         sharing = untrained if untrained.any() else np.ones(len(folds), dtype=bool)
         self.weights_ = sharing / sharing.sum()
         self.biases_ = np.zeros(len(rows.labels))

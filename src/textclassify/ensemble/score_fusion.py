@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from textclassify.core.result import ClassificationResult, decide
 from textclassify.core.scores import Scores
-from textclassify.ensemble.answering import Answers, explained
+from textclassify.ensemble.answering import explained, known_row_ids
 from textclassify.ensemble.combining.readings import Floats
 from textclassify.ensemble.combining.rows import fusion_rows
 from textclassify.ensemble.deferring.asking import as_if_asked, curve_on, rows_to_ask, training_curve
 from textclassify.ensemble.deferring.cost_report import CostCurve
 from textclassify.ensemble.learned_fusion import LearnedFusion
-from textclassify.ensemble.policy import Policy, accepted, n_asked, set_guarantee, shift_of
+from textclassify.ensemble.policy import Policy, accepted, n_asked, set_guarantee, shift_in_logits, shift_of
 from textclassify.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -108,12 +108,13 @@ class ScoreFusion(LearnedFusion):
         }
         if policy.llm_budget is not None:
             metadata["asked"] = n_asked(known, self.llm_sources_)
-        if policy.label_shift:
+        added: dict[str, Floats] = {}
+        if policy.label_shift and len(scores):
             shift = shift_of(self, scores)
             metadata["label_shift"] = shift.in_words(self.labels_)
-            found = self._decided(shift.transform(found.values))
-            scores = self._scores(found, known)
-        contributions = partial(explained, self.patterns_, known, vectors)
+            found = self._answers(known, vectors, shift.transform)
+            scores, added["label shift"] = self._scores(found, known), shift_in_logits(shift)
+        contributions = partial(explained, self.patterns_, known, vectors, added=added)
         result = decide(scores, codes=found.codes, sources=known, metadata=metadata, contributions=contributions)
         return accepted(self, result, policy)
 
@@ -190,7 +191,7 @@ class ScoreFusion(LearnedFusion):
 
         """
         known = self._known(sources)
-        vectors, row_ids = self._vectors(embeddings, known), next(iter(known.values())).row_ids
+        vectors, row_ids = self._vectors(embeddings, known), known_row_ids(known)
         return rows_to_ask(self.deferral_, self.patterns_, known, budget, vectors, cost_per_call, row_ids)
 
     def cost_curve(
@@ -237,9 +238,3 @@ class ScoreFusion(LearnedFusion):
         """
         self._require_fit()
         return training_curve(self.patterns_, self.metric_, self.random_state, cost_per_call=cost_per_call)
-
-    def _decided(self, values: Floats) -> Answers:
-        """Return other fused scores with the answers that follow, by the thresholds of the deployed combiner."""
-        if self.multi_label_:
-            return Answers(values, np.maximum(self.patterns_.deployed.decision.answers(values), 0))
-        return Answers(values, np.nan_to_num(values, nan=-np.inf).argmax(axis=1))

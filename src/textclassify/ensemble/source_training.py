@@ -11,7 +11,6 @@ from sklearn.base import clone
 
 from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
-from textclassify.core.scales import NEVER_TRAINED
 from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.out_of_fold import FoldAverage
@@ -78,11 +77,10 @@ class SourceTraining:
         for name in sorted(worth_fitting, key=lambda name: not worth_fitting[name].asks_llm):
             with doing(f"{name}: "):
                 fitted[name], scores[name] = self._fitted(worth_fitting[name], data, folds)
+                if not judged and fitted[name].learns:
+                    scores[name] = replace(fitted[name].predict_scores(data.texts), fold=None)
                 check_same_labels(data.schema.names, scores[name].labels, name)
-        fitted = {name: fitted[name] for name in worth_fitting}
-        if not judged:
-            return fitted, {name: _deployed_scores(source, data) for name, source in fitted.items()}
-        return fitted, {name: scores[name] for name in worth_fitting}
+        return {name: fitted[name] for name in worth_fitting}, {name: scores[name] for name in worth_fitting}
 
     def rows_to_ask(self, source: TextClassifier, data: TrainingData) -> NDArray[np.intp]:
         """Return the rows that a source which needs no training is asked about, at most; see `FusionEnsemble`."""
@@ -105,10 +103,8 @@ class SourceTraining:
         return fitted, replace(scores_of_some(fitted, list(data.texts), asked), row_ids=data.row_ids)
 
     def asked(self, source: TextClassifier, data: TrainingData, folds: NDArray[np.int16]) -> NDArray[np.intp]:
-        """Return the held-out rows to ask about; all rows, where none can be held out."""
-        rows = np.flatnonzero(folds >= 0)
-        if not len(rows):
-            return np.arange(len(data))
+        """Return the rows to ask about: held-out ones, or any where none can be held out."""
+        rows = np.flatnonzero(folds >= 0) if (folds >= 0).any() else np.arange(len(data))
         seen = data.clusters[np.isin(data.row_ids, source.seen_row_ids)]
         rows = rows[~np.isin(data.clusters[rows], seen)]
         if not source.asks_llm:
@@ -117,9 +113,3 @@ class SourceTraining:
         if size >= len(rows):
             return rows
         return rows[stratified_sample(data.gold[rows], size, data.clusters[rows], random_state=self.random_state)]
-
-
-def _deployed_scores(source: TextClassifier, data: TrainingData) -> Scores:
-    """Return what a deployed model says of its own training rows, where none could be held out of them."""
-    fold = None if source.learns else np.full(len(data), NEVER_TRAINED, dtype=np.int16)
-    return replace(source.predict_scores(data.texts), fold=fold)

@@ -79,7 +79,8 @@ def write_fusion(folder: Path, fusion: LearnedFusion) -> dict[str, Any]:
         raise StorageError(
             f"fusion_mlp={fusion.fusion_mlp.__name__} is a class of your own, and a folder holds no code; pickle it"
         )
-    options = {name: getattr(fusion, name) for name in OPTIONS} | {"calibrator": _calibrator_name(fusion.calibrator)}
+    options = {name: getattr(fusion, name) for name in OPTIONS} | {"calibrator": calibrator_name(fusion.calibrator)}
+    options["llm_sources"] = None if fusion.llm_sources is None else list(fusion.llm_sources)
     if fusion.deferral_ is not None:
         write_arrays(folder / _DEFERRAL, fusion.deferral_.state())
     guard = None if fusion.guard_ is None else write_rows(folder / _GUARD, fusion.guard_)
@@ -99,7 +100,13 @@ def write_fusion(folder: Path, fusion: LearnedFusion) -> dict[str, Any]:
     }
 
 
-def _calibrator_name(calibrator: Any) -> str | None:
+def calibrator_name(calibrator: Any) -> str | None:
+    """Return what a folder calls a calibrator.
+
+    Raises:
+        StorageError: it is not part of the library.
+
+    """
     if calibrator is None or isinstance(calibrator, str):
         return calibrator
     name = getattr(calibrator, "name", None)

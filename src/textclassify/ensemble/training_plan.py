@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.guard import guard_rows
 from textclassify.ensemble.out_of_fold import held_out_folds
-from textclassify.errors import ConfigError
 
 GUARD = np.int16(-3)
 """`folds` of a row that nothing is learned from."""
@@ -45,8 +44,6 @@ class TrainingPlan:
             ConfigError: the share is not in [0, 1).
 
         """
-        if guard is None or not 0 <= guard < 1:
-            raise ConfigError(f"guard={guard} is no share of the rows; pass 0 (no guard) up to, say, 0.2")
         kept = guard_rows(data.clusters, guard, eligible=data.honest_rows, random_state=random_state)
         folds = np.full(len(data), GUARD)
         learned = np.flatnonzero(~kept)

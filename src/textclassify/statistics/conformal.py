@@ -281,16 +281,16 @@ def _rule(method: Method, alpha: float, learned: list[tuple[float, int]], random
     rule = SetRule(method, alpha, thresholds, evidence, random_state)
     if rule.always_included.all():
         most = int(evidence.max())
+        larger = f"pass alpha={_reachable(most)} or more, or " if most else ""
         raise DataError(
             f"alpha={alpha} needs {needed} guard rows that are no copies of each other (of one label, when promised by "
-            f"label), there are {most}: every set would hold every label; pass alpha={_reachable(most)} or more, or "
-            "label more rows"
+            f"label), there are {most}: every set would hold every label; {larger}label more rows"
         )
     return replace(rule, evidence=evidence.astype(np.int64))
 
 
 def _reachable(n_clusters: int) -> float:
-    """The smallest alpha, rounded up to three digits, that so many clusters support."""
+    """The smallest alpha, rounded up to three digits, that so many clusters support, of which there is one at least."""
     return float(np.ceil(1000 / (n_clusters + 1)) / 1000)
 
 

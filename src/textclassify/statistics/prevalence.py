@@ -17,8 +17,8 @@ from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.selection import as_chosen_by, may_judge
 from textclassify.core.tables import is_table
 from textclassify.core.texts import is_missing, listed, plain_list
-from textclassify.errors import ConfigError, DataError
-from textclassify.statistics.resampling import wilson_interval
+from textclassify.errors import ConfigError, DataError, LabelError
+from textclassify.statistics.resampling import row_groups, wilson_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +49,7 @@ class PrevalenceEstimate:
         confidence: of each interval by itself.
         n_predicted: texts without gold.
         n_gold: texts with gold.
+        n_clusters: clusters of them, each of which counts once; n_gold where none belong together.
         n_failed: texts of both kinds without a prediction.
 
     """
@@ -65,6 +66,7 @@ class PrevalenceEstimate:
     confidence: float
     n_predicted: int
     n_gold: int
+    n_clusters: int
     n_failed: int
 
     def to_pandas(self) -> pd.DataFrame:
@@ -77,8 +79,11 @@ class PrevalenceEstimate:
     def __str__(self) -> str:
         width = max(5, *(len(str(label)) for label in self.labels))
         failed = f"; {self.n_failed:,} of them had no prediction" if self.n_failed else ""
+        gold = f"{self.n_gold:,} of them with gold"
+        if self.n_clusters < self.n_gold:
+            gold += f" in {self.n_clusters:,} clusters"
         lines = [
-            f"Label shares of {self.n_predicted + self.n_gold:,} texts, {self.n_gold:,} of them with gold{failed}.",
+            f"Label shares of {self.n_predicted + self.n_gold:,} texts, {gold}{failed}.",
             f"{100 * self.confidence:g}% intervals, each label by itself; valid if the gold rows were drawn at random.",
             f"{'label':<{width}}  {'share':>6}  {'interval':>15}  {'gold alone':>15}  {'predicted':>9}",
         ]
@@ -98,6 +103,7 @@ def estimate_prevalence(
     labels: Any = None,
     confidence: float = 0.95,
     chosen_by: str | Iterable[Any] | None = None,
+    clusters: ArrayLike | None = None,
 ) -> PrevalenceEstimate:
     """Return each label's share of a corpus with valid intervals, from predictions and a few gold rows.
 
@@ -115,19 +121,24 @@ def estimate_prevalence(
     prediction, which says nothing about it, for gold rows and others alike: leaving it out would lose validity where
     failures go with labels. `n_failed` counts such texts.
 
+    Gold rows of one cluster (copies of a text, one author's texts) are no independent evidence: each cluster counts
+    once, with the means of its rows, and there are as many rows as clusters.
+
     Args:
         predicted_unlabelled: predictions for the texts without gold: hard labels (lists of labels for multi-label),
             probabilities (n, K), 0/1 columns (n, K) or a `ClassificationResult`, of which the probabilities count.
         predicted_labelled: predictions of the same kind, from the same source, for the texts with gold. Neither the
             source nor its prompt may have been made with these texts.
         gold: their gold labels, or lists of labels or a 0/1 matrix for multi-label.
-        labels: the label names; None = from a result or a table's columns, else 0 to K - 1, or what occurs.
+        labels: the label names; None = from a result or a table's columns, else 0 to K - 1, or what occurs. Results
+            bring theirs, which these must equal.
         confidence: of each label's interval by itself.
         chosen_by: how the gold rows were chosen, one word or one per row: "random", "ranking" or "unknown".
+        clusters: which gold rows belong together, one name or number per row; None = none do.
 
     Raises:
         DataError: gold rows were chosen by ranking, are too few, or predictions of two kinds are mixed.
-        LabelError: a gold label is missing or unknown.
+        LabelError: a gold label is missing or unknown, or `labels` are not those of the results.
 
     >>> shares = estimate_prevalence(["spam", "ham", "ham"] * 300, ["ham", "spam"] * 25, ["ham", "spam"] * 25)
     >>> dict(zip(shares.labels, shares.share.round(2).tolist()))
@@ -141,11 +152,15 @@ def estimate_prevalence(
     of_gold_rows = _shares(predicted_labelled, schema, "predicted_labelled")
     is_gold = _indicator(gold_for(gold, schema, len(of_gold_rows)), schema)
     _refuse_chosen(chosen_by, len(is_gold))
-    if len(is_gold) < FEWEST_GOLD:
+    cluster, n_clusters = row_groups(clusters, len(is_gold)) if len(is_gold) else (np.empty(0, dtype=np.int64), 0)
+    if n_clusters < FEWEST_GOLD:
         raise DataError(
-            f"{len(is_gold)} gold rows are too few for an interval; label at least {FEWEST_GOLD}, better 50"
+            f"{n_clusters} gold rows (that are no copies of each other) are too few for an interval; label at least "
+            f"{FEWEST_GOLD}, better 50"
         )
-    columns = [_one_share(of_corpus[:, k], of_gold_rows[:, k], is_gold[:, k], confidence) for k in range(len(schema))]
+    columns = [
+        _one_share(of_corpus[:, k], of_gold_rows[:, k], is_gold[:, k], cluster, confidence) for k in range(len(schema))
+    ]
     n_failed = int(np.isnan(of_corpus).any(axis=1).sum() + np.isnan(of_gold_rows).any(axis=1).sum())
     figures = dict(zip(_FIGURES, np.asarray(columns).T, strict=True))
     return PrevalenceEstimate(
@@ -153,19 +168,22 @@ def estimate_prevalence(
         confidence=confidence,
         n_predicted=len(of_corpus),
         n_gold=len(of_gold_rows),
+        n_clusters=n_clusters,
         n_failed=n_failed,
         **figures,
     )
 
 
-def _one_share(of_corpus: Floats, of_gold_rows: Floats, is_gold: Floats, confidence: float) -> tuple[float, ...]:
-    """Return the figures of one label, in the order of `_FIGURES`."""
-    n, n_all = len(is_gold), len(of_corpus) + len(is_gold)
-    pooled = np.concatenate([of_corpus, of_gold_rows])
-    known = pooled[~np.isnan(pooled)]
-    claimed = float(known.mean()) if len(known) else 0.5
-    pooled[np.isnan(pooled)] = claimed
-    predicted = pooled[len(of_corpus) :]
+def _one_share(
+    of_corpus: Floats, of_gold_rows: Floats, is_gold: Floats, cluster: NDArray[np.int64], confidence: float
+) -> tuple[float, ...]:
+    """Return the figures of one label, in the order of `_FIGURES`; `cluster` (n_gold,) counts from 0 on."""
+    size = np.bincount(cluster)
+    n, n_all = len(size), len(of_corpus) + len(size)
+    claimed = _claimed_share(np.append(of_corpus, of_gold_rows), np.append(np.ones(len(of_corpus)), 1 / size[cluster]))
+    filled = np.where(np.isnan(of_gold_rows), claimed, of_gold_rows)
+    predicted, is_gold = (np.bincount(cluster, weights=rows) / size for rows in (filled, is_gold))
+    pooled = np.append(np.where(np.isnan(of_corpus), claimed, of_corpus), predicted)
     # One imagined row of each kind, so that perfect agreement on a few rows is not taken for perfect predictions.
     x, y = np.append(predicted, [0, 0, 1, 1]), np.append(is_gold, [0, 1, 0, 1])
     dx, dy = x - x.mean(), y - y.mean()
@@ -178,9 +196,15 @@ def _one_share(of_corpus: Floats, of_gold_rows: Floats, is_gold: Floats, confide
     t = float(special.stdtrit(n - 2, 0.5 + confidence / 2))
     # The normal quantile that equals t, as far as floats can tell its confidence from 1.
     interval = wilson_interval(share * alike, alike, confidence=1 - 2 * max(float(special.ndtr(-t)), 1e-15))
-    alone = wilson_interval(float(is_gold.sum()), n, confidence=confidence)
+    alone = wilson_interval(min(float(is_gold.sum()), n), n, confidence=confidence)  # a sum may be a bit above
     weight = slope * len(of_corpus) / n_all
     return share, interval.low, interval.high, alone.estimate, alone.low, alone.high, claimed, weight
+
+
+def _claimed_share(predicted: Floats, weight: Floats) -> float:
+    """Return the mean prediction of the texts that have one."""
+    known = ~np.isnan(predicted)
+    return float(np.average(predicted[known], weights=weight[known])) if known.any() else 0.5
 
 
 def _refuse_chosen(chosen_by: str | Iterable[Any] | None, n_rows: int) -> None:
@@ -202,6 +226,7 @@ def _schema(labels: Any, unlabelled: Any, labelled: Any, gold: Any) -> LabelSche
         raise DataError("predictions of two kinds cannot be compared; pass both as labels, probabilities or results")
     if results:
         check_same_labels(results[0].classes, results[1].classes, "predicted_labelled")
+        _refuse_other_labels(labels, results[0].classes)
         return LabelSchema(results[0].classes, multi_label=results[0].multi_label)
     several = _is_matrix(gold) or any(isinstance(answer, _SEVERAL) for answer in plain_list(gold))
     if labels is not None:
@@ -211,6 +236,17 @@ def _schema(labels: Any, unlabelled: Any, labelled: Any, gold: Any) -> LabelSche
         return LabelSchema(names, multi_label=several)
     answers = [*plain_list(unlabelled), *plain_list(labelled), *(() if _is_matrix(gold) else plain_list(gold))]
     return LabelSchema.from_gold([answer for answer in answers if not is_missing(answer)], multi_label=several)
+
+
+def _refuse_other_labels(labels: Any, of_results: tuple[Label, ...]) -> None:
+    if labels is None:
+        return
+    given = LabelSchema.of(labels).names
+    if given != of_results:
+        raise LabelError(
+            f"labels=[{listed(map(repr, given), 12)}] are not those of the results, "
+            f"[{listed(map(repr, of_results), 12)}]; leave labels out, the shares come in the results' order"
+        )
 
 
 def _shares(predicted: Any, schema: LabelSchema, name: str) -> Floats:

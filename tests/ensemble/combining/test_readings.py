@@ -57,6 +57,41 @@ def test_with_many_labels_and_few_rows_own_counts_would_remember_the_answers():
     assert -with_own_counts[rows, gold].mean() < -honest[rows, gold].mean() - 0.2
 
 
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_rows_that_belong_together_are_left_out_together(multi_label):
+    """Exactly: the evidence of each row is that of a reading fitted on the rows of all other clusters."""
+    rng = np.random.default_rng(0)
+    clusters, weight = np.array([4, 0, 0, 1, 4, 2, 7, 4, 3, 8]), rng.uniform(0.5, 2, 10)
+    cast = rng.random((10, 3)) < 0.5 if multi_label else np.eye(3)[rng.integers(0, 3, 10)] > 0
+    gold = (rng.random((10, 3)) < 0.5).astype(np.uint8) if multi_label else rng.integers(0, 3, 10)
+    scores = votes([["abc"[k] for k in np.flatnonzero(row)] for row in cast], multi_label=multi_label)
+    for each in (weight, ONES(10)):
+        read = VoteReading(multi_label=multi_label).fit_read(scores, gold, each, clusters)
+        for row in range(10):
+            others = np.flatnonzero(clusters != clusters[row])
+            alone = VoteReading(multi_label=multi_label)
+            alone.fit_read(scores.take(others), gold[others], each[others])
+            assert np.allclose(alone.read(scores.take([row])), read[row])
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_copies_do_not_remember_each_others_answers(multi_label):
+    """50 texts four times, 40 labels, votes at random: with its copies counted a row would know its answer."""
+    rng = np.random.default_rng(0)
+    labels, clusters, rows = [f"label {k}" for k in range(40)], np.repeat(np.arange(50), 4), np.arange(200)
+    codes, cast = rng.integers(0, 40, 50)[clusters], rng.integers(0, 40, 50)[clusters]
+    scores = votes([[labels[k]] for k in cast], labels, multi_label=multi_label)
+    gold = np.eye(40, dtype=np.uint8)[codes] if multi_label else codes
+
+    def loss(evidence):
+        of_gold = log_softmax(evidence, axis=1)[rows, codes]
+        return -of_gold.mean()
+
+    fit_read = VoteReading(multi_label=multi_label).fit_read
+    assert loss(fit_read(scores, gold, ONES(200), clusters)) > np.log(40) - 0.1
+    assert loss(fit_read(scores, gold, ONES(200))) < np.log(40) - 0.3
+
+
 def test_none_of_these_is_information_and_no_answer_is_missing():
     """A model that answers "none" for texts of one label says something about them; silence says nothing."""
     named = ["a"] * 20 + [[]] * 20

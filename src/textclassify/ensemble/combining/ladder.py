@@ -117,7 +117,7 @@ class Ladder:
             held_out = reference.held_out
             if len(rows) + len(self.unasked or ()) < NESTED_BELOW:
                 inside = replace(self, rungs=self._rungs_up_to(reference))
-                held_out = cross_fitted(lambda: _Reference(inside), rows, comparison.folds)
+                held_out = cross_fitted(lambda: _Reference(inside, rows.clusters), rows, comparison.folds)
         comparison.add(reference.name, held_out, as_reference=True)
         gate = comparison.gate(comparison.judged(chosen), reference.name, wanted=chosen)
         report = LadderReport(len(rows), comparison.reports(rungs), gate, pool_weights=_pool_weights(rows))
@@ -193,6 +193,8 @@ class _Reference:
     """What could be had for less: the best single source, or the same ladder without language models."""
 
     ladder: Ladder
+    clusters: NDArray[np.int64] | None = None
+    """Of all asked rows; those that are not in the rows of `fit` are held out, and so are their copies."""
     chosen: Combiner = field(init=False)
     name: str = field(init=False, default=BestSingle.rung)
     without_llm: Ladder | None = field(init=False, default=None)
@@ -210,14 +212,17 @@ class _Reference:
         kept = (*free, EMBEDDINGS) if rows.embeddings is not None else free
         free_rows = rows.only(kept)
         if ladder.unasked is not None:
-            free_rows = free_rows.joined(ladder.unasked)
+            held_out_clusters = np.setdiff1d([] if self.clusters is None else self.clusters, rows.clusters)
+            known = ~np.isin(ladder.unasked.clusters, held_out_clusters)
+            free_rows = free_rows.joined(ladder.unasked.take(np.flatnonzero(known)))
         without = replace(ladder, llm_names=frozenset(), unasked=None).fit(free_rows)
         self.without_llm = without
         if without.held_out is None or without.combiner.needs == self.chosen.needs:
             return self
         held_out = without.held_out[np.isin(free_rows.places, rows.places)]
         if np.nanmean(row_losses(rows, held_out)) < np.nanmean(row_losses(rows, self.held_out)):
-            self.chosen, self.name, self.held_out = without.combiner, WITHOUT_LLM, held_out
+            self.chosen, self.name = without.combiner, WITHOUT_LLM
+            self.held_out = np.where(np.isnan(held_out), self.held_out, held_out)  # held out by one of both only
         return self
 
     def scores(self, sources: Mapping[str, Scores], embeddings: Embeddings | None = None) -> Floats:

@@ -173,8 +173,10 @@ def _in_one(networks: Sequence[nn.Module]) -> tuple[Forward, list[nn.Parameter]]
 
 
 def _validation_rows(clusters: NDArray[np.int64], random_state: int) -> NDArray[np.bool_]:
-    """Return a mask of about a fifth of the rows, equal texts together, never all rows of either side."""
+    """Return a mask of about a fifth of the rows, equal texts together (unless all are), never all rows of a side."""
     unique, inverse = np.unique(clusters, return_inverse=True)
+    if len(unique) == 1:
+        unique = inverse = np.arange(len(clusters))
     drawn = np.random.default_rng(random_state).permutation(len(unique))
     return np.isin(inverse, drawn[: max(1, math.floor(len(unique) / 5))])
 

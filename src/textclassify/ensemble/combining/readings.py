@@ -137,8 +137,8 @@ class VoteReading(Reading):
     Single-label: P(vote | label) with "no label" as a vote of its own. The prior of each label's row of the confusion
     matrix puts the source's overall accuracy on the label itself and spreads the errors by how often each vote occurs;
     it counts as `strength` rows. Multi-label: the same with two votes, for and against, per label.
-    Rows that are learned from are read with their own count taken out: counted and weighted on the same rows, a
-    confusion matrix of many labels and few rows remembers the answers.
+    Rows that are learned from are read with their own count taken out, and that of rows that belong with them: counted
+    and weighted on the same rows, a confusion matrix of many labels and few rows remembers the answers.
     """
 
     def __init__(self, *, multi_label: bool, strength: float = 5.0) -> None:
@@ -146,20 +146,30 @@ class VoteReading(Reading):
         self.strength = strength
         self.tables_: Floats
 
-    def fit_read(
-        self,
-        scores: Scores,
-        gold: Gold,
-        weight: Floats,
-        clusters: NDArray[np.int64] | None = None,  # noqa: ARG002 - each row is left out by itself
-    ) -> Floats:
-        """Count votes by label, and return each row's evidence from the counts of all other rows."""
+    def fit_read(self, scores: Scores, gold: Gold, weight: Floats, clusters: NDArray[np.int64] | None = None) -> Floats:
+        """Count votes by label, and return each row's evidence from the counts of all other clusters."""
         votes = self._votes(scores)
         answers = self._answers(gold, scores.values.shape[1])
         self.tables_ = _counted(votes, answers, weight)
+        if clusters is None:
+            return self._without_own_row(votes, answers, weight)
+        _, cluster, size = np.unique(clusters, return_inverse=True, return_counts=True)
+        single = size[cluster] == 1
+        evidence = np.empty(scores.values.shape)
+        if single.any():
+            evidence[single] = self._without_own_row(votes[single], answers[single], weight[single])
+        order = np.argsort(cluster, kind="stable")
+        for rows in np.split(order, np.cumsum(size)[:-1]):
+            if len(rows) > 1:
+                own = _counted(votes[rows], answers[rows], weight[rows])
+                evidence[rows] = self._evidence(votes[rows], np.maximum(self.tables_ - own, 0.0))
+        return evidence
+
+    def _without_own_row(self, votes: Floats, answers: Floats, weight: Floats) -> Floats:
+        """Return the evidence of rows that stand alone, once for each kind of row."""
         if self.multi_label and np.isin(votes, (0.0, 1.0)).all() and (weight == weight[0]).all():
             return self._evidence_by_cell(votes, answers, weight[0])
-        evidence = np.empty(scores.values.shape)
+        evidence = np.empty((len(votes), self.tables_.shape[0]))
         as_seen = np.concatenate(
             [votes.reshape(len(votes), -1), answers.reshape(len(votes), -1), weight[:, None]], axis=1
         )

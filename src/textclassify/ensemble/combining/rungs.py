@@ -9,9 +9,10 @@ from typing import Any
 from textclassify.core.texts import did_you_mean, listed
 from textclassify.ensemble.combining.combiners import Combiner
 from textclassify.ensemble.combining.cross_label import CrossLabelPool
-from textclassify.ensemble.combining.ladder import RungFactory
+from textclassify.ensemble.combining.ladder import METRICS, RungFactory
 from textclassify.ensemble.pooling import LogLinearPool, VectorScalingPool
 from textclassify.errors import ConfigError, MissingDependencyError
+from textclassify.statistics.calibration import new_calibrator
 
 COMBINERS = ("auto", "mlp", "embeddings")
 """What `ScoreFusion` can be told to use; all but "auto" are deployed whatever the gate would say."""
@@ -56,7 +57,12 @@ def settings_without_effect(combiner: Combiner, given: Mapping[str, Any], networ
 
 
 def check_options(
-    combiner: str, rungs: Sequence[RungFactory] | None, given: Mapping[str, Any], llm_sources: Any, names: Iterable[str]
+    combiner: str,
+    rungs: Sequence[RungFactory] | None,
+    given: Mapping[str, Any],
+    llm_sources: Any,
+    names: Iterable[str],
+    called: Mapping[str, str],
 ) -> None:
     """Refuse what no fusion can be made of.
 
@@ -66,6 +72,7 @@ def check_options(
         given: settings of the network by name.
         llm_sources: names of the sources that ask a language model; None = to be recognised.
         names: of all sources.
+        called: what the user knows the settings as, where it is another name.
 
     Raises:
         ConfigError: the combiner is unknown, a rung is no class, a setting out of range, or a source unknown.
@@ -79,7 +86,7 @@ def check_options(
             raise ConfigError(f"rung {rung!r} is no Combiner class; pass classes such as LogLinearPool")
     if rungs is not None and combiner != COMBINERS[0]:
         raise ConfigError(f"rungs are compared by combiner='auto' only, and combiner is {combiner!r}; pass one of both")
-    _check_settings(given)
+    _check_settings(given, called)
     if isinstance(llm_sources, str):
         raise ConfigError(f"llm_sources={llm_sources!r} must be a list of names, such as [{llm_sources!r}]")
     known = list(names)
@@ -90,13 +97,41 @@ def check_options(
             )
 
 
-def _check_settings(given: Mapping[str, Any]) -> None:
+def check_metric(metric: str | None, *, multi_label: bool) -> None:
+    """Refuse a metric that does not exist, or is not one of the data's kind.
+
+    Raises:
+        ConfigError: it is not; the message names those that are.
+
+    """
+    if metric is not None and metric not in METRICS:
+        raise ConfigError(f"unknown metric {metric!r}{did_you_mean(metric, METRICS)}; known: {', '.join(METRICS)}")
+    if multi_label and metric == "accuracy":
+        raise ConfigError("metric='accuracy' is of one label per text; choose 'subset_accuracy' or 'micro_f1'")
+
+
+def check_calibrator(calibrator: Any, n_labels: int, *, multi_label: bool) -> None:
+    """Refuse a calibrator that does not exist, or is made for several labels per text where there is one.
+
+    Raises:
+        ConfigError: it cannot be used.
+
+    """
+    made = new_calibrator(calibrator, 1, n_labels, multi_label=multi_label)
+    if not multi_label and made.name in {"platt", "beta", "isotonic"}:
+        raise ConfigError(
+            f"calibrator={made.name!r} judges each label by itself, and there is one label per text; choose "
+            "'temperature' or 'vector'"
+        )
+
+
+def _check_settings(given: Mapping[str, Any], called: Mapping[str, str]) -> None:
     hidden_dims = given["hidden_dims"]
     if hidden_dims is not None and not all(width > 0 for width in hidden_dims):
-        raise ConfigError(f"hidden_dims must be widths of at least 1, got {list(hidden_dims)}")
+        name = called.get("hidden_dims", "hidden_dims")
+        raise ConfigError(f"{name} must be widths of at least 1, got {list(hidden_dims)}")
     for name, least in (("learning_rate", 0.0), ("epochs", 1), ("batch_size", 1)):
         value = given[name]
         if value is not None and (value < least or value == 0):
-            raise ConfigError(
-                f"{name}={value} is out of range; pass a number {'above' if not least else 'from'} {least}"
-            )
+            above = "above" if not least else "from"
+            raise ConfigError(f"{called.get(name, name)}={value} is out of range; pass a number {above} {least}")

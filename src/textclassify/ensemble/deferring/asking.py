@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from textclassify.core.contract import TextClassifier
 from textclassify.core.scores import Scores
-from textclassify.ensemble.answering import answers, without_rows
+from textclassify.ensemble.answering import Answers, answers, without_rows
 from textclassify.ensemble.combining.patterns import Patterns
 from textclassify.ensemble.combining.readings import Floats
 from textclassify.ensemble.combining.rows import Embeddings, FusionRows
@@ -65,7 +65,7 @@ def curve_on(
     multi_label = rows.multi_label
     free = answers(patterns, _without_llm(patterns, rows.sources), rows.embeddings, multi_label=multi_label)
     fused = answers(patterns, rows.sources, rows.embeddings, multi_label=multi_label)
-    codes = {"free_codes": free.codes, "fused_codes": fused.codes} if multi_label else {}
+    codes = {"free_codes": _or_none(free), "fused_codes": _or_none(fused)} if multi_label else {}
     both = BothAnswers.of(free.values, fused.values, rows.gold, rows.clusters, multi_label=multi_label, **codes)
     ranking = np.zeros(len(rows)) if deferral is None else -deferral.share_needed(free.values)
     return _curve(both, ranking, metric, cost_per_call)
@@ -159,6 +159,11 @@ def _held_out(patterns: Patterns) -> BothAnswers | None:
         given = {"free_codes": decisions[0].answers(without), "fused_codes": decisions[1].answers(fused)}
         given["thresholds"] = thresholds
     return BothAnswers.of(without, fused, rows.gold, rows.clusters, multi_label=rows.multi_label, **given)
+
+
+def _or_none(found: Answers) -> NDArray[Any]:
+    """Return multi-label answers (n, K) with -1 in rows without any: an empty set is an answer."""
+    return np.where(np.isnan(found.values).any(axis=1, keepdims=True), -1, found.codes)
 
 
 def _curve(both: BothAnswers, ranking: Floats, metric: str, cost_per_call: float | None) -> CostCurve:

@@ -82,7 +82,9 @@ def _held_out(model: FusionEnsemble) -> tuple[NDArray[np.uint64], Floats]:
         ids, values = _text_ids(fusion.rows_), _cross_fitted(fusion.rows_, model.random_state)
     if fusion.guard_ is not None:  # nothing was learned from it, so that what is deployed does not know it either
         ids = np.concatenate([ids, _text_ids(fusion.guard_)])
-        values = np.concatenate([values, raw_evidence(fusion.predict_scores(fusion.guard_.sources))])
+        values = np.concatenate(
+            [values, raw_evidence(fusion.predict_scores(fusion.guard_.sources, fusion.guard_.embeddings))]
+        )
     return ids, values
 
 
