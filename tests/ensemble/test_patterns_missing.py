@@ -99,6 +99,19 @@ def test_a_network_answers_without_it_as_if_it_had_never_been(without):
     assert np.array_equal(fusion.predict_scores(free).values, plain.predict_scores(free).values)
 
 
+def test_where_the_language_model_is_not_needed_all_rows_teach_the_answer_to_all_texts(simulate, without):
+    """Not only the half that it was asked about, and not only for texts that lack its scores."""
+    simulation = simulate(120)
+    encoder, noise = simulation.source(1.5), simulation.source(0.0)
+    some = without(noise, np.arange(0, 120, 2))
+    fusion = ScoreFusion(rungs=[LogLinearPool]).fit({"encoder": encoder, "llm": some}, simulation.gold)
+    plain = ScoreFusion(rungs=[LogLinearPool]).fit({"encoder": encoder}, simulation.gold)
+    expected = plain.predict_scores({"encoder": encoder}).values
+    assert fusion.needs_ == ("encoder",)
+    assert np.array_equal(fusion.predict_scores({"encoder": encoder, "llm": noise}).values, expected)
+    assert np.array_equal(fusion.predict_scores({"encoder": encoder}).values, expected)
+
+
 def test_an_asked_half_of_the_rows_still_teaches_and_the_other_half_teaches_the_reference(fitted):
     """Five hundred answers of a language model must not throw away the encoder's two thousand."""
     fusion = fitted["single"][0][0.5]
