@@ -106,3 +106,14 @@ def test_probabilities_of_other_rows_are_refused():
     """A shift by one row makes every label suspect."""
     with pytest.raises(DataError, match=r"probabilities \(2, 2\) do not fit gold \(3,\)"):
         find_label_errors([0, 1, 0], np.full((2, 2), 0.5))
+
+
+def test_a_label_that_nobody_gave_can_still_be_the_right_one():
+    """A file in which every label was overwritten by one of them must not look clean."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 120)
+    probabilities = np.full((120, 3), 0.1)
+    probabilities[np.arange(120), truth] = 0.8
+    found = find_label_errors(np.zeros(120, dtype=np.int64), probabilities)
+    assert found.suspect[truth != 0].mean() > 0.9
+    assert not found.suspect[truth == 0].any()

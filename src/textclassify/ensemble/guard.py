@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,7 @@ MAX_GUARD = 1000
 
 def guard_rows(
     clusters: NDArray[np.int64],
-    share: float | None = GUARD_SHARE,
+    share: Any = GUARD_SHARE,
     *,
     eligible: NDArray[np.bool_] | None = None,
     random_state: int = 0,
@@ -33,8 +35,8 @@ def guard_rows(
         ConfigError: the share is not in [0, 1).
 
     """
-    if share is None or not 0 <= share < 1:
-        raise ConfigError(f"guard={share} is no share of the rows; pass 0 (no guard) up to, say, 0.2")
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+        raise ConfigError(f"guard={share!r} is no share of the rows; pass a number from 0 (no guard) to below 1")
     eligible = np.ones(len(clusters), dtype=bool) if eligible is None else eligible
     wanted = min(int(share * eligible.sum()), MAX_GUARD)
     drawn = np.zeros(len(clusters), dtype=bool)

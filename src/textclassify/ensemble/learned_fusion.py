@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +35,8 @@ from textclassify.ensemble.deferring.asking import fitted_deferral
 from textclassify.ensemble.guard import guard_rows
 from textclassify.ensemble.source_checks import known_sources
 from textclassify.errors import ConfigError, NotFittedError, StorageError
+
+logger = logging.getLogger(__name__)
 
 KIND = "score_fusion"
 OPTIONS = ("random_state", "multi_label", "metric", "combiner", "non_empty", "guard", *NETWORK_SETTINGS)
@@ -112,6 +115,8 @@ class LearnedFusion:
         self.known_names_ = tuple(sorted(sources))
         self.learns_ = learn
         kept = guard_rows(rows.clusters, self.guard if learn else 0.0, random_state=self.random_state)
+        if self.guard and learn and not kept.any():
+            logger.warning("%d rows are too few to keep any as guard: no guarantee can be given", len(rows))
         self.set_rows(rows.take(np.flatnonzero(~kept)), {})
         self.deferral_: Deferral | None = fitted_deferral(self.patterns_, self.metric_)
         self.guard_: FusionRows | None = rows.take(np.flatnonzero(kept)) if kept.any() else None
@@ -139,6 +144,8 @@ class LearnedFusion:
         """
         check_options(self.combiner, self.rungs, self._network_settings(), self.llm_sources, names, called)
         check_seed(self.random_state)
+        if self.non_empty not in (None, True, False):
+            raise ConfigError(f"non_empty={self.non_empty!r} is none of None, True and False")
         check_metric(self.metric, multi_label=multi_label)
         check_calibrator(self.calibrator, n_labels, multi_label=multi_label)
 

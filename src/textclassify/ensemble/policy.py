@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from textclassify.ensemble.combining.combiners import targets_of
 from textclassify.ensemble.combining.readings import Floats
 from textclassify.ensemble.combining.rows import FusionRows
 from textclassify.ensemble.deferring.asking import as_if_asked
-from textclassify.ensemble.deferring.llm_budget import ShareOfTexts, read_budget
+from textclassify.ensemble.deferring.llm_budget import Budget, ShareOfTexts, read_budget
 from textclassify.ensemble.guarantees import AcceptanceRule, SetGuarantee
 from textclassify.ensemble.guard import GUARD_SHARE, MIN_GUARD
 from textclassify.errors import ConfigError, DataError
@@ -51,13 +52,17 @@ class Policy:
 
         """
         limit = None if self.llm_budget is None else read_budget(self.llm_budget)
+        if not isinstance(self.label_shift, bool):
+            raise ConfigError(f"label_shift={self.label_shift!r} is neither True nor False")
+        _check_number("confidence", self.confidence, "0.95")
         if not 0.5 <= self.confidence < 1:
             raise ConfigError(f"confidence={self.confidence} is out of range; pass one from 0.5 on, such as 0.95")
         if self.max_risk is None:
             return
+        _check_number("max_risk", self.max_risk, "0.05")
         if not 0 < self.max_risk < 1:
             raise ConfigError(f"max_risk={self.max_risk} is out of range; pass a share of wrong answers, such as 0.05")
-        if limit is not None and not isinstance(limit, ShareOfTexts):
+        if limit is not None and not _is_fixed(limit):
             raise ConfigError(
                 f"max_risk={self.max_risk} cannot be promised under a budget of {limit}: whom it asks depends on the "
                 "other texts; give llm_budget as a share, such as 0.2"
@@ -67,6 +72,16 @@ class Policy:
                 "max_risk and label_shift exclude each other: a guarantee is for texts like the guard's, with their "
                 "label shares"
             )
+
+
+def _is_fixed(limit: Budget) -> bool:
+    """Return whether a budget asks about a text whatever the others are; none at all does."""
+    return isinstance(limit, ShareOfTexts) or limit.limit == 0
+
+
+def _check_number(name: str, value: Any, example: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ConfigError(f"{name}={value!r} is no number; pass one such as {example}")
 
 
 def guarded(fusion: ScoreFusion, policy: Policy) -> FusionRows:
@@ -86,7 +101,7 @@ def guarded(fusion: ScoreFusion, policy: Policy) -> FusionRows:
     rows = fusion.guard_
     if policy.llm_budget is None:
         return rows
-    if not isinstance(read_budget(policy.llm_budget), ShareOfTexts):
+    if not _is_fixed(read_budget(policy.llm_budget)):
         raise ConfigError(f"nothing can be promised under llm_budget={policy.llm_budget!r}; give it as a share")
     asked = fusion.rows_to_ask(rows.sources, policy.llm_budget, rows.embeddings)
     return FusionRows(
@@ -121,6 +136,7 @@ def accepted(fusion: ScoreFusion, result: ClassificationResult, policy: Policy) 
 
 def set_guarantee(fusion: ScoreFusion, policy: Policy, alpha: float, **options: Any) -> SetGuarantee:
     """Return the guarantee for prediction sets under a policy; see `SetGuarantee.fit`."""
+    _check_number("alpha", alpha, "0.1")
     rows = guarded(fusion, policy)
     scores = fusion.answered(rows.sources, rows.embeddings).scores
     return SetGuarantee.fit(scores, rows.gold, alpha=alpha, clusters=rows.clusters, **options)

@@ -154,7 +154,7 @@ def _systems(found: ScoredTexts, random_state: int) -> list[System]:
     others = [name for name in answers if name != FUSION]
     comparisons = compared(data, answers[FUSION], [answers[name] for name in others], random_state)
     against = dict(zip(others, comparisons, strict=True))
-    best = _best_single(ensemble)
+    best = _best_single(ensemble, scores)
     uses_llm = bool(set(ensemble.fusion_.needs_) & ensemble.fusion_.llm_sources_ & set(scores))
     return [
         System(
@@ -176,12 +176,14 @@ def _calibration(data: TrainingData, scores: Mapping[str, Scores], systems: Iter
     return calibration_report((name, raw_probabilities(one), after[name], data.gold) for name, one in scores.items())
 
 
-def _best_single(ensemble: FusionEnsemble) -> str | None:
-    """Return the source with the smallest loss on the rows that the fusion learned from; None = too few to tell."""
+def _best_single(ensemble: FusionEnsemble, shown: Mapping[str, Scores]) -> str | None:
+    """Return which of the shown sources has the smallest loss on the rows learned from; None = too few to tell."""
     if ensemble.selected_ == _PRIOR_POOL:
         return None
     rows = ensemble.fusion_.rows_
-    names = [name for name, one in rows.sources.items() if complete(one).any()]
+    names = [name for name, one in rows.sources.items() if name in shown and complete(one).any()]
+    if not names:
+        return None
     common = rows.only(names)
     return BestSingle().fit(common).needs[0] if len(common) else None
 

@@ -105,12 +105,17 @@ def _of_each_label(gold: Codes, shares: Floats) -> LabelErrors:
 def _confident_labels(gold: Codes, shares: Floats) -> Codes:
     """Return the label that each row counts for, (n,): the most probable one at or above its threshold; -1 = none.
 
-    A label's threshold is the mean probability that rows with this gold label give it (equation 2).
+    A label's threshold is the mean probability that rows with this gold label give it (equation 2); of a label that no
+    row has, the mean probability of rows where it is the most probable one, so that a label may be missing by error.
     """
     n_labels = shares.shape[1]
     counts = np.bincount(gold, minlength=n_labels)
     sums = np.bincount(gold, weights=shares[np.arange(len(gold)), gold], minlength=n_labels)
-    thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    best, sure = shares.argmax(axis=1), shares.max(axis=1, initial=0.0)
+    as_best = np.bincount(best, minlength=n_labels)
+    typical = np.bincount(best, weights=sure, minlength=n_labels) / np.maximum(as_best, 1)
+    unseen = np.where(as_best > 0, typical, np.inf)
+    thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), unseen)
     above = np.where(shares >= thresholds - 1e-12, shares, -1.0)  # rounding must not keep a row below its own mean
     return np.where(above.max(axis=1) >= 0, above.argmax(axis=1), -1)
 
