@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from textclassify import ScoreFusion
+from textclassify import FusionEnsemble, ScoreFusion, TrainingData
 from textclassify.ensemble.guard import MAX_GUARD, guard_rows
 from textclassify.errors import ConfigError, DataError
+from textclassify.testing import FixedClassifier
 
 
 def test_it_takes_its_share_and_at_most_a_thousand_rows():
@@ -106,3 +107,15 @@ def test_rows_can_be_given_as_guard_later(simulate, pools):
     fusion.guard_with(scores, later.gold)
     assert len(fusion.predict_set(scores)) == 400
     assert fusion.predict_scores(scores).equals(before)
+
+
+def test_the_guard_of_a_fusion_of_texts_holds_no_row_that_a_ranking_picked(messages):
+    """Such rows are hard by design, and would make every promise a wrong one."""
+    data = messages(1300)
+    chosen_by = np.where(np.arange(1300) % 6 == 0, "ranking", "random")
+    rows = TrainingData(data.texts, data.gold, chosen_by=chosen_by)
+    fusion = FusionEnsemble({"free": FixedClassifier(data.free, data.labels)}).fit(rows)
+    guard = fusion.fusion_.guard_.sources["free"].row_ids
+    assert len(guard) >= 200
+    assert not np.isin(guard, rows.row_ids[chosen_by == "ranking"]).any()
+    assert not np.isin(guard, fusion.training_scores_["free"].row_ids).any()

@@ -158,6 +158,20 @@ def test_permuted_rows_and_sources_permute_the_result(fitted, simulate, simulate
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_permuted_training_rows_teach_the_same(simulate, simulate_multi_label, kind):
+    """Who stands next to whom is no information; copies of a text are known by their ids."""
+    simulation, free, llm = simulated(simulate, simulate_multi_label, kind, 50, 2)
+    ids, order = np.arange(50, dtype=np.uint64), simulation.rng.permutation(50)
+    sources = {name: replace(one, row_ids=ids) for name, one in {**free, "llm": llm}.items()}
+    turned = {name: one.take(order) for name, one in sources.items()}
+    options = {"rungs": [LogLinearPool], "metric": "log_loss"}
+    straight = ScoreFusion(**options).fit(sources, simulation.gold)
+    other = ScoreFusion(**options).fit(turned, [simulation.gold[row] for row in order])
+    assert other.selected_ == straight.selected_
+    assert np.allclose(other.predict_scores(sources).values, straight.predict_scores(sources).values, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_permuted_labels_permute_the_result(simulate, simulate_multi_label, kind):
     """In fitting too: no label is special, not even the last one."""
     simulation, free, llm = simulated(simulate, simulate_multi_label, kind, 45, 3)

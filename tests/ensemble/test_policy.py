@@ -1,11 +1,12 @@
 """What is promised is kept, under the policy that it was promised for, or refused before anybody is asked."""
 
+from contextlib import suppress
 from copy import copy
 
 import numpy as np
 import pytest
 
-from textclassify import ScoreFusion
+from textclassify import ScoreFusion, load
 from textclassify.core.scales import Status
 from textclassify.ensemble.answering import without_rows
 from textclassify.ensemble.policy import Policy, guarded, n_asked, shift_of
@@ -61,6 +62,18 @@ def test_the_risk_among_accepted_answers_is_bounded_as_often_as_promised(fusion,
         shares.append(accepted.mean())
     assert broken <= 6
     assert np.mean(shares) > 0.3
+
+
+def test_a_promise_made_with_the_language_model_is_not_given_for_texts_that_lack_its_scores(fusion, new, fresh):
+    """An outage must not turn 90% into 60% in silence: such texts get what the guard shows without it, or nothing."""
+    alone = {"encoder": fresh["encoder"]}
+    with suppress(DataError, ConfigError):
+        sets = fusion.predict_set(alone, 0.1)
+        assert sets.indicator[np.arange(600), new.codes].mean() > 0.86
+    with suppress(DataError, ConfigError):
+        result = fusion.predict(alone, max_risk=0.15)
+        accepted = result.status == Status.OK
+        assert not accepted.any() or np.mean(result.codes[accepted] != new.codes[accepted]) <= 0.15
 
 
 def test_what_is_withheld_has_no_label_and_says_that_it_was_withheld(fusion, new, fresh):
@@ -138,6 +151,19 @@ def test_a_count_is_refused_with_a_guarantee_before_anything_is_asked(ensemble, 
     with pytest.raises(ConfigError, match="exclude each other"):
         ensemble.predict(texts, label_shift=True, max_risk=0.1)
     assert ensemble.sources_["llm"].asked == []
+
+
+def test_saved_and_loaded_it_promises_the_same(ensemble, messages, tmp_path):
+    """The guard is saved: nobody has to be asked about it again."""
+    new = messages(200, seed=1)
+    ensemble.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    for options in ({"max_risk": 0.1}, {"max_risk": 0.1, "llm_budget": 0.4}, {"llm_budget": 30}):
+        before, after = (one.predict(new.texts, **options) for one in (ensemble, loaded))
+        assert np.array_equal(after.scores.values, before.scores.values)
+        assert np.array_equal(after.status, before.status)
+        assert after.metadata.get("guarantee") == before.metadata.get("guarantee")
+    assert list(loaded.predict_set(new.texts)) == list(ensemble.predict_set(new.texts))
 
 
 def test_sets_of_texts_hold_the_right_label(ensemble, messages):

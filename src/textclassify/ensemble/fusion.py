@@ -25,7 +25,7 @@ from textclassify.ensemble.combining.rungs import COMBINERS
 from textclassify.ensemble.deferring.asking import checked_budget, price_of_calls
 from textclassify.ensemble.guard import GUARD_SHARE, MIN_GUARD
 from textclassify.ensemble.joint.joint_source import JOINT, fit_joint
-from textclassify.ensemble.policy import Policy, acceptance_rule, set_guarantee
+from textclassify.ensemble.policy import Policy, acceptance_rule, prediction_sets, set_guarantee
 from textclassify.ensemble.score_fusion import ScoreFusion
 from textclassify.ensemble.source_scores import scores_of_some
 from textclassify.ensemble.source_training import SourceTraining
@@ -332,10 +332,14 @@ class FusionEnsemble(TextClassifier):
 
         """
         self._require_schema()
-        guarantee = set_guarantee(self.fusion_, Policy(llm_budget), alpha, **options)
+        policy = Policy(llm_budget)
+        guarantee = set_guarantee(self.fusion_, policy, alpha, **options)
         rows = dataset.texts_of(texts)
         scores = self.source_scores(rows, llm_budget=llm_budget)
-        return guarantee.apply(self.fusion_.predict_scores(scores, self.embeddings_for(rows)))
+        vectors = self.embeddings_for(rows)
+        return prediction_sets(
+            self.fusion_, self.fusion_.predict_scores(scores, vectors), scores, policy, guarantee, vectors
+        )
 
     def cost_curve(self, texts: Any, labels: Any, **options: Any) -> pd.DataFrame:
         """Return the quality on labelled texts by share of texts that a language model is asked about.

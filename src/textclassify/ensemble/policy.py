@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logit
 
 from textclassify.core.result import ClassificationResult
@@ -15,10 +16,10 @@ from textclassify.core.scales import Status
 from textclassify.core.scores import Scores
 from textclassify.ensemble.combining.combiners import targets_of
 from textclassify.ensemble.combining.readings import Floats
-from textclassify.ensemble.combining.rows import FusionRows
+from textclassify.ensemble.combining.rows import Embeddings, FusionRows, complete
 from textclassify.ensemble.deferring.asking import as_if_asked
 from textclassify.ensemble.deferring.llm_budget import Budget, ShareOfTexts, read_budget
-from textclassify.ensemble.guarantees import AcceptanceRule, SetGuarantee
+from textclassify.ensemble.guarantees import AcceptanceRule, PredictionSets, SetGuarantee
 from textclassify.ensemble.guard import GUARD_SHARE, MIN_GUARD
 from textclassify.errors import ConfigError, DataError
 from textclassify.statistics.label_shift import LabelShift
@@ -128,10 +129,69 @@ def acceptance_rule(fusion: ScoreFusion, policy: Policy) -> AcceptanceRule | Non
     return fitted() if fusion.guard_ is None else fusion.guard_.learned(("acceptance", str(policy)), fitted)
 
 
-def accepted(fusion: ScoreFusion, result: ClassificationResult, policy: Policy) -> ClassificationResult:
-    """Return the result with the answers withheld that are not sure enough for the promised risk; it says so."""
+def accepted(
+    fusion: ScoreFusion, result: ClassificationResult, policy: Policy, embeddings: Embeddings | None = None
+) -> ClassificationResult:
+    """Return the result with the answers withheld that are not sure enough for the promised risk; it says so.
+
+    Texts that lack a language model's scores, though the policy would have obtained them, are held to the rule for
+    texts that nobody was asked about; if the guard supports none, their answers are withheld.
+    """
     rule = acceptance_rule(fusion, policy)
-    return result if rule is None else result.withheld(~rule.accepts(result), guarantee=str(rule))
+    if rule is None:
+        return result
+    kept, lacking = rule.accepts(result), _lacking(fusion, result.sources, policy, embeddings)
+    if lacking.any():
+        try:
+            spare = acceptance_rule(fusion, replace(policy, llm_budget=0.0))
+        except DataError:
+            spare = None
+        kept = np.where(lacking, spare is not None and spare.accepts(result), kept)
+    return result.withheld(~kept, guarantee=str(rule))
+
+
+def prediction_sets(
+    fusion: ScoreFusion,
+    scores: Scores,
+    sources: Mapping[str, Scores],
+    policy: Policy,
+    guarantee: SetGuarantee,
+    embeddings: Embeddings | None = None,
+) -> PredictionSets:
+    """Return the sets of texts; those that lack a language model's scores get sets as if nobody had been asked.
+
+    If the guard supports none of these, they hold every label.
+    """
+    sets, lacking = guarantee.apply(scores), _lacking(fusion, sources, policy, embeddings)
+    if not lacking.any():
+        return sets
+    rule = guarantee.rule
+    try:
+        options: dict[str, Any] = {"class_conditional": guarantee.class_conditional}
+        if not guarantee.multi_label:
+            options |= {"method": rule.method, "random_state": rule.random_state}
+        options["at_least_one"] = guarantee.at_least_one
+        spare = (
+            set_guarantee(fusion, replace(policy, llm_budget=0.0), guarantee.alpha, **options).apply(scores).indicator
+        )
+    except DataError:
+        spare = np.repeat(scores.answered[:, None], len(scores.labels), axis=1)
+    return replace(sets, indicator=np.where(lacking[:, None], spare, sets.indicator))
+
+
+def _lacking(
+    fusion: ScoreFusion, sources: Mapping[str, Scores], policy: Policy, embeddings: Embeddings | None
+) -> NDArray[np.bool_]:
+    """Return which texts (n,) have no scores of a language model that the policy would have asked about them."""
+    missing = np.zeros(len(next(iter(sources.values()))), dtype=bool)
+    free = {name: one for name, one in sources.items() if name in fusion.patterns_.free_names}
+    if not free:
+        return missing
+    for name in set(fusion.needs_) & fusion.llm_sources_:
+        missing |= ~complete(sources[name]) if name in sources else True
+    if policy.llm_budget is not None and missing.any():
+        missing &= fusion.rows_to_ask(free, policy.llm_budget, embeddings)
+    return missing
 
 
 def set_guarantee(fusion: ScoreFusion, policy: Policy, alpha: float, **options: Any) -> SetGuarantee:

@@ -17,7 +17,15 @@ from textclassify.ensemble.combining.rows import fusion_rows
 from textclassify.ensemble.deferring.asking import as_if_asked, curve_on, rows_to_ask, training_curve
 from textclassify.ensemble.deferring.cost_report import CostCurve
 from textclassify.ensemble.learned_fusion import LearnedFusion
-from textclassify.ensemble.policy import Policy, accepted, n_asked, set_guarantee, shift_in_logits, shift_of
+from textclassify.ensemble.policy import (
+    Policy,
+    accepted,
+    n_asked,
+    prediction_sets,
+    set_guarantee,
+    shift_in_logits,
+    shift_of,
+)
 from textclassify.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -116,7 +124,7 @@ class ScoreFusion(LearnedFusion):
             scores, added["label shift"] = self._scores(found, known), shift_in_logits(shift)
         contributions = partial(explained, self.patterns_, known, vectors, added=added)
         result = decide(scores, codes=found.codes, sources=known, metadata=metadata, contributions=contributions)
-        return accepted(self, result, policy)
+        return accepted(self, result, policy, vectors)
 
     def predict_set(
         self,
@@ -146,7 +154,9 @@ class ScoreFusion(LearnedFusion):
         guarantee = set_guarantee(self, policy, alpha, **options)
         if llm_budget is not None:
             sources = as_if_asked(sources, self.llm_sources_, self.rows_to_ask(sources, llm_budget, embeddings))
-        return guarantee.apply(self.predict_scores(sources, embeddings))
+        known = self._known(sources)
+        scores, vectors = self.predict_scores(known, embeddings), self._vectors(embeddings, known)
+        return prediction_sets(self, scores, known, policy, guarantee, vectors)
 
     def guard_with(
         self,
