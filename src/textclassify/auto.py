@@ -92,7 +92,7 @@ class AutoFusionClassifier(TextClassifier):
         self.config_.check_metric(multi_label=data.multi_label)
         with self.config_.limited():
             fusion, notes = build_fusion(self.config_, labels=data.schema)
-            self.findings_ = describe(data) + notes
+            self.findings_ = [*describe(data), *([data.selection_note] if data.selection_note else []), *notes]
             self.ensemble_: FusionEnsemble = fusion.fit(data)
 
     def _texts_in(self, texts: Any) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -157,8 +157,3 @@ def doctor_screen(diagnosis: Diagnosis) -> RenderableType:
                 grid.add_row(Text(mark, style=style), Text(check.name), Text.assemble(check.found, remedy))
         parts += [Text(topic, style="bold"), Padding(grid, (0, 0, 1, 1))]
     return Group(*parts, Text(diagnosis.advice, style="bold"))
-
-
-def bullet_lines(lines: Iterable[str]) -> Iterator[Text]:
-    """Return each line with a mark before it."""
-    return (Text(f"· {line}") for line in lines)

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from textclassify import Scores
-from textclassify.ensemble.combining.comparison import Comparison, cross_fitted, row_losses
+from textclassify.ensemble.combining.comparison import REFERENCE, Comparison, cross_fitted, row_losses
 from textclassify.ensemble.combining.ladder import Ladder
 from textclassify.ensemble.combining.rows import fusion_rows
 from textclassify.ensemble.mlp import PublishedMLP, ResidualMLP
@@ -73,7 +73,7 @@ def test_a_gain_in_log_loss_that_costs_accuracy_does_not_pass(simulate):
     wrong = np.roll(sure, 1, axis=1)
     comparison.add("pooling", wrong)
     comparison.add("reference", sure, as_reference=True)
-    comparison.losses["pooling"] = comparison.reference_losses - 0.5
+    comparison.losses["pooling"] = comparison.losses[REFERENCE] - 0.5
     gate = comparison.gate("pooling", "best_single", wanted="pooling")
     assert not gate.passed
     assert "accuracy falls" in gate.outcome

@@ -60,11 +60,6 @@ class Comparison:
         self.held_out[name] = scores
         self.losses[name] = row_losses(self.rows, scores)[kept]
 
-    @property
-    def reference_losses(self) -> Floats:
-        """Held-out losses of the reference."""
-        return self.losses[REFERENCE]
-
     def decision(self, name: str) -> Decision:
         """Return the decision that is best for a candidate's held-out scores."""
         if not self.rows.multi_label:
