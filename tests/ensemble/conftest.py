@@ -159,3 +159,20 @@ def paid_classifier():
 def pools():
     """The rungs that need no network: what is tested is seldom which one is taken, and these take milliseconds."""
     return [LogLinearPool, VectorScalingPool]
+
+
+TINY_WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *["my", "parcel", "bill", "late", "is", "the", "a", "was"]]
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder_folder(tmp_path_factory):
+    """A tiny encoder with random weights: what is tested with it is who is trained on what, not how well."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("tiny-encoder")
+    (folder / "vocab.txt").write_text("\n".join(TINY_WORDS))
+    transformers.BertTokenizer.from_pretrained(folder).save_pretrained(folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    torch.manual_seed(0)
+    config = transformers.BertConfig(vocab_size=len(TINY_WORDS), max_position_embeddings=32, **sizes)
+    transformers.BertModel(config).save_pretrained(folder)
+    return str(folder)

@@ -7,27 +7,18 @@ from textclassify import FusionEnsemble, LinearClassifier, TrainingData, load
 from textclassify.core.scales import Status
 from textclassify.errors import ConfigError
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
-import torch  # noqa: E402 - as transformers needs it
 
-from textclassify import RoBERTaClassifier, TransformerClassifier  # noqa: E402
+from textclassify import RoBERTaClassifier, TransformerClassifier
 
-WORDS = [*("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), *("my", "parcel", "bill", "late", "is", "the")]
 LABELS = ["billing", "delivery"]
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """A tiny encoder with random weights: what is tested is who is trained on what, not how well."""
-    folder = tmp_path_factory.mktemp("tiny-encoder")
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    transformers.BertTokenizer.from_pretrained(folder).save_pretrained(folder)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    torch.manual_seed(0)
-    config = transformers.BertConfig(vocab_size=len(WORDS), max_position_embeddings=32, **sizes)
-    transformers.BertModel(config).save_pretrained(folder)
-    return TransformerClassifier(str(folder), max_length=16, num_epochs=1)
+def tiny(tiny_encoder_folder):
+    """A tiny encoder, as a configuration."""
+    return TransformerClassifier(tiny_encoder_folder, max_length=16, num_epochs=1)
 
 
 @pytest.fixture(scope="module")

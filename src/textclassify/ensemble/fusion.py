@@ -193,7 +193,8 @@ class FusionEnsemble(TextClassifier):
         """Return the rows that a source which needs no training is asked about, at most, when this fusion is fitted.
 
         They are held-out rows that it has not seen as examples (of a language model's, `fusion_rows` are drawn), and
-        the guard, which is asked about only if the source is needed in the end. Where no row can be held out, all are.
+        the guard, which is asked about only if the source is needed in the end. Where no row can be held out, they are
+        drawn from all.
 
         Args:
             source: fitted, or a copy that has seen the same examples.
@@ -241,13 +242,17 @@ class FusionEnsemble(TextClassifier):
         """
         rows = dataset.texts_of(texts)
         self._require_schema()
-        wanted = sorted({*self.fusion_.needs_} - {EMBEDDINGS} if names is None else names)
-        if names is None and llm_budget is not None and self.fusion_.patterns_.asks_llm:
-            return self._scores_in_budget(rows, wanted, llm_budget)
-        scores = {name: self.sources_[name].predict_scores(rows) for name in wanted}
-        if names is None:
-            scores |= self._stand_ins(rows, scores)
-        return scores
+        if names is not None:
+            return {name: self.sources_[name].predict_scores(rows) for name in sorted(names)}
+        return self._needed_scores(rows, self.embeddings_for(rows) if llm_budget is not None else None, llm_budget)
+
+    def _needed_scores(self, texts: list[str], embeddings: Embeddings | None, llm_budget: Any) -> dict[str, Scores]:
+        """Return the scores of the sources that make a difference, and of those that stand in for them."""
+        wanted = sorted({*self.fusion_.needs_} - {EMBEDDINGS})
+        if llm_budget is not None and self.fusion_.patterns_.asks_llm:
+            return self._scores_in_budget(texts, wanted, embeddings, llm_budget)
+        scores = {name: self.sources_[name].predict_scores(texts) for name in wanted}
+        return scores | self._stand_ins(texts, scores)
 
     def _stand_ins(self, texts: list[str], scores: Mapping[str, Scores]) -> dict[str, Scores]:
         """Return the free sources' scores of the texts that a needed source has none for."""
@@ -255,15 +260,17 @@ class FusionEnsemble(TextClassifier):
         others = [name for name in self.fusion_.patterns_.free_names if name not in scores]
         return {name: scores_of_some(self.sources_[name], texts, missing) for name in others if len(missing)}
 
-    def _scores_in_budget(self, texts: list[str], wanted: Sequence[str], llm_budget: Any) -> dict[str, Scores]:
+    def _scores_in_budget(
+        self, texts: list[str], wanted: Sequence[str], embeddings: Embeddings | None, llm_budget: Any
+    ) -> dict[str, Scores]:
         """Return the free sources' scores of all texts, and a language model's of those where it pays."""
         checked_budget(self.fusion_.patterns_, llm_budget)
         models = {name: self.sources_[name] for name in wanted if name in self.fusion_.llm_sources_}
         price = price_of_calls(models, texts, llm_budget)
         free = {name: self.sources_[name].predict_scores(texts) for name in self.fusion_.patterns_.free_names}
         written = np.flatnonzero(~blank_rows(texts))  # blank texts are asked about by nobody and take no call
-        known, vectors = {name: one.take(written) for name, one in free.items()}, self.embeddings_for(texts)
-        vectors = None if vectors is None else vectors[written]
+        known = {name: one.take(written) for name, one in free.items()}
+        vectors = None if embeddings is None else embeddings[written]
         rows = written[self.fusion_.rows_to_ask(known, llm_budget, vectors, cost_per_call=price)]
         return free | {name: scores_of_some(source, texts, rows) for name, source in models.items() if len(rows)}
 
@@ -315,8 +322,9 @@ class FusionEnsemble(TextClassifier):
         rows = dataset.texts_of(texts)
         if labels is not None:
             gold_for(labels, self._require_schema(), len(rows))
-        scores = self.source_scores(rows, llm_budget=llm_budget)
-        return self._with_metrics(self.fusion_result(scores, self.embeddings_for(rows), policy), labels)
+        vectors = self.embeddings_for(rows)
+        scores = self._needed_scores(rows, vectors, llm_budget)
+        return self._with_metrics(self.fusion_result(scores, vectors, policy), labels)
 
     def predict_set(self, texts: Any, alpha: float = 0.1, *, llm_budget: Any = None, **options: Any) -> PredictionSets:
         """Return for each text a set of labels that holds the right one with probability 1 - alpha.
@@ -335,8 +343,8 @@ class FusionEnsemble(TextClassifier):
         policy = Policy(llm_budget)
         guarantee = set_guarantee(self.fusion_, policy, alpha, **options)
         rows = dataset.texts_of(texts)
-        scores = self.source_scores(rows, llm_budget=llm_budget)
         vectors = self.embeddings_for(rows)
+        scores = self._needed_scores(rows, vectors, llm_budget)
         return prediction_sets(
             self.fusion_, self.fusion_.predict_scores(scores, vectors), scores, policy, guarantee, vectors
         )

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
 
 from textclassify.core.result import ClassificationResult
 from textclassify.core.scales import Status
 from textclassify.core.scores import Scores
 from textclassify.ensemble.combining.combiners import targets_of
-from textclassify.ensemble.combining.readings import Floats
 from textclassify.ensemble.combining.rows import Embeddings, FusionRows, complete
 from textclassify.ensemble.deferring.asking import as_if_asked
 from textclassify.ensemble.deferring.llm_budget import Budget, ShareOfTexts, read_budget
@@ -105,9 +103,7 @@ def guarded(fusion: ScoreFusion, policy: Policy) -> FusionRows:
     if not _is_fixed(read_budget(policy.llm_budget)):
         raise ConfigError(f"nothing can be promised under llm_budget={policy.llm_budget!r}; give it as a share")
     asked = fusion.rows_to_ask(rows.sources, policy.llm_budget, rows.embeddings)
-    return FusionRows(
-        as_if_asked(rows.sources, fusion.llm_sources_, asked), rows.gold, rows.clusters, rows.weight, rows.embeddings
-    )
+    return replace(rows, sources=as_if_asked(rows.sources, fusion.llm_sources_, asked))
 
 
 def acceptance_rule(fusion: ScoreFusion, policy: Policy) -> AcceptanceRule | None:
@@ -209,13 +205,6 @@ def shift_of(fusion: ScoreFusion, scores: Scores) -> LabelShift:
     counts, n = rows.weight @ targets_of(rows) + half_a_row, rows.weight.sum()
     shares = counts / (n + 2 * half_a_row) if rows.multi_label else counts / counts.sum()
     return LabelShift.estimate(scores.probabilities, shares, multi_label=rows.multi_label)
-
-
-def shift_in_logits(shift: LabelShift) -> Floats:
-    """Return what a label shift adds to each label's logit, (K,)."""
-    if shift.multi_label:
-        return np.asarray(logit(shift.priors) - logit(shift.source_priors))
-    return np.asarray(np.log(shift.priors) - np.log(shift.source_priors))
 
 
 def n_asked(sources: Mapping[str, Scores], llm_names: frozenset[str]) -> int:

@@ -23,7 +23,6 @@ from textclassify.ensemble.policy import (
     n_asked,
     prediction_sets,
     set_guarantee,
-    shift_in_logits,
     shift_of,
 )
 from textclassify.errors import ConfigError
@@ -121,7 +120,7 @@ class ScoreFusion(LearnedFusion):
             shift = shift_of(self, scores)
             metadata["label_shift"] = shift.in_words(self.labels_)
             found = self._answers(known, vectors, shift.transform)
-            scores, added["label shift"] = self._scores(found, known), shift_in_logits(shift)
+            scores, added["label shift"] = self._scores(found, known), shift.in_logits
         contributions = partial(explained, self.patterns_, known, vectors, added=added)
         result = decide(scores, codes=found.codes, sources=known, metadata=metadata, contributions=contributions)
         return accepted(self, result, policy, vectors)

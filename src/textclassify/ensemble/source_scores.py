@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textclassify.core.contract import TextClassifier
-from textclassify.core.scales import Status
+from textclassify.core.scales import NEVER_TRAINED, Status
 from textclassify.core.scores import Scores
 
 
@@ -23,11 +23,11 @@ def spread(scores: Scores, rows: NDArray[np.intp], n: int) -> Scores:
     """Return scores of the given rows as scores of n rows, NOT_CALLED elsewhere; row ids are not known there."""
     place = np.full(n, len(scores))
     place[rows] = np.arange(len(scores))
-    padded = Scores.concat([scores, _not_called(scores)]).take(place)
+    padded = Scores.concat([scores, not_called(scores)]).take(place)
     return replace(padded, row_ids=None)
 
 
-def _not_called(like: Scores) -> Scores:
+def not_called(like: Scores) -> Scores:
     """Return one row of the same source that was not asked."""
     empty = Scores.build(
         np.full((1, len(like.labels)), np.nan),
@@ -36,7 +36,7 @@ def _not_called(like: Scores) -> Scores:
         source=like.source,
         multi_label=like.multi_label,
         status=[Status.NOT_CALLED],
-        fold=None if like.fold is None else -1,
+        fold=None if like.fold is None else NEVER_TRAINED,
         row_ids=None if like.row_ids is None else [0],
     )
     return replace(empty, calibration=like.calibration)

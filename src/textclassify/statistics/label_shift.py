@@ -121,9 +121,15 @@ class LabelShift:
         values = np.asarray(log_probabilities, dtype=np.float64)
         if values.ndim != 2 or values.shape[1] != len(self.priors):
             raise DataError(f"scores {values.shape} do not fit {len(self.priors)} labels; pass (n, K)")
+        moved = values + self.in_logits
+        return moved if self.multi_label else np.asarray(special.log_softmax(moved, axis=1))
+
+    @property
+    def in_logits(self) -> Floats:
+        """What the shift adds to each label's logit, (K,)."""
         if self.multi_label:
-            return np.asarray(values + special.logit(self.priors) - special.logit(self.source_priors))
-        return np.asarray(special.log_softmax(values + np.log(self.priors) - np.log(self.source_priors), axis=1))
+            return np.asarray(special.logit(self.priors) - special.logit(self.source_priors))
+        return np.asarray(np.log(self.priors) - np.log(self.source_priors))
 
     def to_pandas(self, labels: Sequence[Any]) -> pd.DataFrame:
         """Return one row per label: its share at the source and in the target, with bounds."""

@@ -21,21 +21,13 @@ from textclassify.ensemble.joint.joint_classifier import JointClassifier  # noqa
 from textclassify.ensemble.joint.remembered import RememberedScores  # noqa: E402
 from textclassify.ensemble.mlp import FusionWrapper  # noqa: E402
 
-WORDS = [*("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), *("my", "parcel", "bill", "late", "is", "the", "a", "was")]
 LABELS = ["billing", "delivery"]
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    """A tiny encoder with random weights, as a configuration."""
-    folder = tmp_path_factory.mktemp("tiny-encoder")
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    transformers.BertTokenizer.from_pretrained(folder).save_pretrained(folder)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    torch.manual_seed(0)
-    config = transformers.BertConfig(vocab_size=len(WORDS), max_position_embeddings=32, **sizes)
-    transformers.BertModel(config).save_pretrained(folder)
-    return TransformerClassifier(str(folder), max_length=16)
+def encoder(tiny_encoder_folder):
+    """A tiny encoder, as a configuration."""
+    return TransformerClassifier(tiny_encoder_folder, max_length=16)
 
 
 class PaidClassifier(FixedClassifier):

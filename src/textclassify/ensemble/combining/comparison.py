@@ -64,7 +64,14 @@ class Comparison:
         """Return the decision that is best for a candidate's held-out scores."""
         if not self.rows.multi_label:
             return Decision.untuned(len(self.rows.labels))
-        return tuned_decision(self.held_out[name], self.rows.gold, self.folds, self.metric, non_empty=self.non_empty)
+        return tuned_decision(
+            self.held_out[name],
+            self.rows.gold,
+            self.folds,
+            self.metric,
+            clusters=self.rows.clusters,
+            non_empty=self.non_empty,
+        )
 
     def difference(self, worse: str, better: str) -> PairedDifference:
         """Return how much log loss the second candidate saves per row."""
@@ -111,7 +118,12 @@ class Comparison:
         gold, scores = targets_of(self.rows)[kept], self.held_out[name][kept]
         if self.rows.multi_label:
             answers = held_out_answers(
-                scores, self.rows.gold[kept], self.folds[kept], self.metric, non_empty=self.non_empty
+                scores,
+                self.rows.gold[kept],
+                self.folds[kept],
+                self.metric,
+                clusters=self.rows.clusters[kept],
+                non_empty=self.non_empty,
             )
         else:
             answers = np.eye(gold.shape[1], dtype=np.int8)[scores.argmax(axis=1)]

@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from textclassify.core.labels import Gold
 from textclassify.ensemble.combining.readings import Arrays, Floats
+from textclassify.statistics.resampling import paired_difference
 from textclassify.statistics.thresholds import Objective, Thresholds, tune_thresholds
 
 MIN_POSITIVES = 10
@@ -58,9 +59,15 @@ class Decision:
 
 
 def tuned_decision(
-    scores: Floats, gold: Gold, folds: NDArray[np.int16], metric: str, *, non_empty: bool | None = None
+    scores: Floats,
+    gold: Gold,
+    folds: NDArray[np.int16],
+    metric: str,
+    *,
+    clusters: NDArray[np.int64] | None = None,
+    non_empty: bool | None = None,
 ) -> Decision:
-    """Return the decision for cross-fitted log-odds (n, K), gold (n, K) and the fold of each row.
+    """Return the decision for cross-fitted log-odds (n, K), gold (n, K), and the fold and cluster of each row.
 
     From simple to complex: one half everywhere, one tuned threshold for all labels, one for each label that has
     `MIN_POSITIVES` rows. The simplest within one paired standard error of the best is taken, each judged on folds that
@@ -71,30 +78,34 @@ def tuned_decision(
     """
     kept = (folds >= 0) & ~np.isnan(scores).any(axis=1)
     scores, gold, folds = scores[kept], gold[kept], folds[kept]
+    clusters = None if clusters is None else clusters[kept]
     fills = {bool(gold.any(axis=1).all()), False} if non_empty is None else {non_empty}
-    tunings = TUNINGS if metric != "log_loss" else TUNINGS[:1]
-    ways = [_Way(tuning, fill) for tuning in tunings for fill in sorted(fills, reverse=True)]
-    ways = [
-        way for way in ways if not (way.fill and way.tuning == "per_label")
-    ]  # where answers are filled, labels share
     if not len(scores):
         return Decision.untuned(scores.shape[1], non_empty=bool(non_empty))
     judged_by = "subset_accuracy" if metric == "log_loss" else metric
+    ways = _ways(fills, metric)
     hits = [row_hits(way.held_out(scores, gold, folds, metric), gold, judged_by) for way in ways]
-    best = hits[int(np.argmax([one.mean() for one in hits]))]
-    behind = [(float((best - one).mean()), float((best - one).std() / np.sqrt(len(best)))) for one in hits]
-    chosen = next(way for way, (mean, error) in zip(ways, behind, strict=True) if mean <= error)
+    best = max(hits, key=lambda one: float(one.mean()))
+    behind = [paired_difference(best, one, clusters) for one in hits]
+    chosen = next(way for way, gap in zip(ways, behind, strict=True) if gap.mean <= gap.standard_error)
     return chosen.tuned(scores, gold, metric)
 
 
 def held_out_answers(
-    scores: Floats, gold: Gold, folds: NDArray[np.int16], metric: str, *, non_empty: bool | None = None
+    scores: Floats,
+    gold: Gold,
+    folds: NDArray[np.int16],
+    metric: str,
+    *,
+    clusters: NDArray[np.int64] | None = None,
+    non_empty: bool | None = None,
 ) -> NDArray[np.int8]:
     """Return answers (n, K) to cross-fitted log-odds, each by a decision that was tuned on the other folds' rows."""
     answers = np.full(scores.shape, -1, dtype=np.int8)
     for fold in np.unique(folds):
         own = folds == fold
-        decision = tuned_decision(scores[~own], gold[~own], folds[~own], metric, non_empty=non_empty)
+        others = None if clusters is None else clusters[~own]
+        decision = tuned_decision(scores[~own], gold[~own], folds[~own], metric, clusters=others, non_empty=non_empty)
         answers[own] = decision.answers(scores[own])
     return answers
 
@@ -127,6 +138,13 @@ class _Way:
             own = folds == fold
             answers[own] = self.tuned(scores[~own], gold[~own], metric).answers(scores[own])
         return answers
+
+
+def _ways(fills: set[bool], metric: str) -> list[_Way]:
+    """Return the ways to decide, from simple to complex; answers that are kept from being empty share a threshold."""
+    tunings = TUNINGS if metric != "log_loss" else TUNINGS[:1]
+    ways = [_Way(tuning, fill) for tuning in tunings for fill in sorted(fills, reverse=True)]
+    return [way for way in ways if not (way.fill and way.tuning == "per_label")]
 
 
 def row_hits(answers: NDArray[Any], gold: NDArray[Any], metric: str) -> Floats:

@@ -26,7 +26,6 @@ from textclassify.ensemble.combining.ladder_report import LadderReport
 from textclassify.ensemble.combining.readings import Floats
 from textclassify.ensemble.combining.rows import EMBEDDINGS, Embeddings, FusionRows
 from textclassify.ensemble.pooling import BestSingle, LogLinearPool, PriorPool
-from textclassify.errors import ConfigError
 from textclassify.statistics.folds import assign_folds
 
 N_FOLDS = 5
@@ -80,8 +79,6 @@ class Ladder:
 
     def fit(self, rows: FusionRows) -> Ladder:
         """Select and fit the combiner for these sources."""
-        if self.metric not in METRICS:
-            raise ConfigError(f"unknown metric {self.metric!r}; known: {', '.join(METRICS)}")
         if not self.can_learn(rows):
             return self._without_learning(rows)
         folds = self.folds_of(rows)

@@ -16,10 +16,11 @@ from sklearn.base import clone
 
 from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.labels import LabelSchema
-from textclassify.core.scales import NEVER_TRAINED, Status
+from textclassify.core.scales import Status
 from textclassify.core.scores import Scores
 from textclassify.core.texts import hash_texts
 from textclassify.core.types import TrainingData
+from textclassify.ensemble.source_scores import not_called
 from textclassify.errors import ConfigError
 
 _PART = "classifier"
@@ -52,7 +53,7 @@ class _Memory:
         self.scores = known.take(kept)
         ids = [] if self.scores.row_ids is None else self.scores.row_ids.tolist()
         self.place = {row_id: number for number, row_id in enumerate(ids)}
-        return Scores.concat([known, _not_called(known)]).take(rows)
+        return Scores.concat([known, not_called(known)]).take(rows)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"scores": self.scores, "place": self.place, "asks": self.asks}
@@ -174,18 +175,3 @@ class RememberedScores(TextClassifier):
 
     def _stored_parameters(self) -> dict[str, Any]:
         return {}
-
-
-def _not_called(like: Scores) -> Scores:
-    """Return one row of the same source that was not asked."""
-    row = Scores.build(
-        np.full((1, len(like.labels)), np.nan),
-        like.labels,
-        like.scale,
-        source=like.source,
-        multi_label=like.multi_label,
-        status=[Status.NOT_CALLED],
-        fold=None if like.fold is None else NEVER_TRAINED,
-        row_ids=None if like.row_ids is None else [0],
-    )
-    return replace(row, calibration=like.calibration)
