@@ -20,7 +20,13 @@ from .asking import TEST, TEST_GOLD, asking_classifier
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "textclassify"
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-WITH_WEIGHTS = {"llm.in_process.local", "ml.roberta_classifier", "models.vectors", "rac.retrieval"}
+WITH_WEIGHTS = {
+    "llm.in_process.local",
+    "ml.roberta_classifier",
+    "models.vectors",
+    "rac.rac_classifier",
+    "rac.retrieval",
+}
 """Modules whose examples load a model's weights."""
 
 
@@ -61,6 +67,7 @@ def test_no_block_of_the_readme_is_left_out() -> None:
         "SimilarityClassifier(labels)",
         "ScoreFusion(",
         'llm_budget="20%"',
+        "RACClassifier(labels",
         "max_risk=0.05",
         "estimate_prevalence(",
         "rows_to_label(",
@@ -97,6 +104,14 @@ def test_the_example_without_labelled_texts_answers_unfitted() -> None:
     names = names_after("SimilarityClassifier(labels)")
 
     assert names["SimilarityClassifier"](names["labels"]).predict(["my parcel is late"]).predictions == ["delivery"]
+
+
+def test_the_example_of_many_labels_leaves_out_what_fits_none() -> None:
+    """Praise is about none of them."""
+    result = names_after("RACClassifier(labels")["result"]
+
+    assert result.predictions == ["lost_card", "exchange_rate", None]
+    assert result.reasons == [None, None, "not sure enough"]
 
 
 def test_the_example_of_scores_made_elsewhere_fuses_them() -> None:

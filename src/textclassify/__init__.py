@@ -19,6 +19,7 @@ _HOMES = {
     "LLMClassifier": "llm.llm_classifier",
     "LabelSchema": "core.labels",
     "LinearClassifier": "ml.linear",
+    "RACClassifier": "rac.rac_classifier",
     "RoBERTaClassifier": "ml.roberta_classifier",
     "ScoreFusion": "ensemble.score_fusion",
     "Scores": "core.scores",

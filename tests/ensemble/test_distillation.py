@@ -185,3 +185,59 @@ def test_what_cannot_teach_is_refused(options, error, message):
     """Before an hour of training."""
     with pytest.raises(error, match=message):
         distil(teacher(), **({"unlabelled_texts": texts()} | options))
+
+
+def test_of_answers_that_nobody_checked_the_surest_of_each_label_teach():
+    """Most of a weak teacher's slips are among its least sure answers; each label keeps its share all the same."""
+    rng = np.random.default_rng(0)
+    sure = {text(row): [0.6 + 0.3 * rng.random(), 0.0] for row in range(0, 200, 2)}
+    timid = {text(row): [0.0, 0.51 + 0.05 * rng.random()] for row in range(1, 200, 2)}
+    answers = {one: [first or 1 - second, second or 1 - first] for one, (first, second) in (sure | timid).items()}
+    master = FixedClassifier(answers, LABELS)
+
+    taught = distil(master, list(answers), weak_labels=True)
+
+    assert taught.report.n_taught == pytest.approx(0.6 * 140, abs=2)
+    assert "the least sure ones of each label" in str(taught.report)
+    assert taught.classifier.predict(["the invoice", "the parcel"]).predictions == LABELS
+
+
+def test_answers_that_were_withheld_do_not_teach_and_say_why():
+    """Whoever withheld them was not sure enough; what is left is not thinned any further."""
+    master = teacher()
+    withheld = np.arange(200) < 100
+    answers = master.predict(texts()).withheld(withheld)
+
+    report = distil(master, texts(), answers=answers, weak_labels=True).report
+
+    assert report.unanswered == {"abstained": 100}
+    assert report.n_taught + report.n_calibrated + report.n_measured == 100
+
+
+def test_gold_rows_that_are_examples_of_the_labels_do_not_measure():
+    """A teacher without training may know them by heart as well."""
+
+    class Showing(FixedClassifier):
+        @property
+        def seen_row_ids(self):
+            return gold(range(200, 300)).row_ids
+
+    report = distil(Showing(teacher().answers, LABELS, default=[0.9, 0.1]), texts(), gold=gold(range(200, 300))).report
+
+    assert report.gold == ()
+    assert "only 0 of 100 gold rows are new to the teacher" in str(report)
+
+
+def test_a_teacher_that_withholds_answers_is_measured_where_it_gives_some_too():
+    """Being right on all texts and being right when one speaks are two things."""
+    test_rows = gold(range(200, 300))
+    answers = dict(zip(test_rows.texts, ([0.9, 0.1], [0.1, 0.9]) * 50, strict=True))
+    answers |= dict.fromkeys(test_rows.texts[::4])
+    master = FixedClassifier(teacher().answers | answers, LABELS)
+
+    figures = {one.system: one for one in distil(master, texts(), gold=test_rows).report.gold}
+
+    (where_it_answers,) = [one for name, one in figures.items() if "rows that it answers" in name]
+    assert where_it_answers.right.estimate == 1.0
+    assert where_it_answers.n < figures["teacher"].n == 50
+    assert figures["teacher"].right.estimate == where_it_answers.n / 50

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from textclassify import LLMClassifier, load
 from textclassify.core.scales import Method, Scale, Status
 from textclassify.errors import AuthenticationError, BudgetError, ConfigError, DataError, StorageError
-from textclassify.llm import engine, llm_classifier
+from textclassify.llm import access, engine
 from textclassify.llm.chat import ChatFailure, ChatReply, TokenLogprob
 from textclassify.llm.http.providers import resolve_endpoint
 from textclassify.llm.http.transport import HttpChat
@@ -179,7 +179,7 @@ def test_a_disk_that_fails_in_the_middle_loses_no_answer(over, monkeypatch, capl
                 raise StorageError("no space left")
             super().flush()
 
-    monkeypatch.setattr(llm_classifier, "ResponseCache", FullDisk)
+    monkeypatch.setattr(access, "ResponseCache", FullDisk)
     assert over(Counting()).predict_scores([f"t{i}" for i in range(50)]).answered.all()
     assert "no longer kept on disk" in caplog.text
 
@@ -445,7 +445,7 @@ def test_rows_of_a_pack_that_another_run_is_asking_about_are_waited_for(over, tm
     packed = over(chat, method="hard", texts_per_request=2)
     with packed._remote() as remote, ResponseCache(tmp_path / "cache") as other:
         (request,) = remote.question.requests(["two"])[0]
-        other.claim([remote.key(request)])
+        other.claim([remote.access.key(request)])
         threading.Timer(0.3, other.close).start()
         assert packed.predict(["one", "two"]).predictions == ["ham", "spam"]
 

@@ -11,7 +11,7 @@ from textclassify.core.contract import TextClassifier
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.ensemble.out_of_fold import FoldAverage
 from textclassify.errors import ConfigError
-from textclassify.llm.llm_classifier import LOCAL
+from textclassify.llm.chat_holding import LOCAL
 
 
 def language_models(classifier: TextClassifier, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -32,7 +32,8 @@ def language_models(classifier: TextClassifier, name: str = "") -> Iterator[tupl
 
 def runs_here(classifier: Any) -> bool:
     """Return whether a classifier's language model runs in this process."""
-    return getattr(classifier, "provider", None) == LOCAL and getattr(classifier, "chat", None) is None
+    asked = getattr(classifier, "llm", None) or classifier  # one that checks labels holds the model that it asks
+    return getattr(asked, "provider", None) == LOCAL and getattr(asked, "chat", None) is None
 
 
 def asks_remotely(classifier: TextClassifier, *, evaluated: bool = False) -> bool:
@@ -63,7 +64,7 @@ def resumable(asks: bool, what: str) -> Iterator[None]:  # noqa: FBT001 - the on
 
 
 def _asking(classifier: TextClassifier, name: str, *, evaluated: bool) -> Iterator[tuple[str, Any]]:
-    if hasattr(classifier, "estimate"):
+    if hasattr(classifier, "estimate") and classifier.asks_llm:
         yield name or classifier.kind, classifier
     elif hasattr(classifier, "ensemble_"):
         yield from _asking(classifier.ensemble_, name, evaluated=evaluated)

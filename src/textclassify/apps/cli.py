@@ -15,7 +15,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from textclassify.apps import distil_commands, llm_commands, review_commands, training_commands
+from textclassify.apps import (
+    distil_commands,
+    label_commands,
+    labelling_commands,
+    llm_commands,
+    review_commands,
+    training_commands,
+)
 from textclassify.apps.failures import FAILED, INTERRUPTED, PIPE_CLOSED, explained, quiet_pipe
 from textclassify.apps.options import (
     CacheOnly,
@@ -295,6 +302,8 @@ def doctor(
         raise typer.Exit(1)
 
 
+app.command()(labelling_commands.label)
+app.add_typer(label_commands.labels_app, name="labels")
 app.command()(review_commands.review)
 app.command("label-errors")(review_commands.suspect_labels)
 app.command()(review_commands.apply_review)

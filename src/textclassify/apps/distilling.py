@@ -50,9 +50,9 @@ def distil_file(
         BudgetError: the money is spent that the model's configuration, or a limit around the call, allows.
 
     """
-    _check_folder(out, model, overwrite=overwrite)
+    check_student_folder(out, model, overwrite=overwrite)
     teacher = load_model(model)
-    pupil = _student(student, teacher)
+    pupil = student_named(student, teacher)
     trained = getattr(getattr(teacher, "config_", None), "text_column", None)
     texts = texts_in(file, text_column=text_column or trained, lines=lines)
     rows = None if gold is None else labelled_by(teacher, gold, text_column=text_column, label_columns=None)
@@ -63,7 +63,7 @@ def distil_file(
     return taught.report
 
 
-def _student(name: str | None, teacher: TextClassifier) -> TextClassifier | None:
+def student_named(name: str | None, teacher: TextClassifier) -> TextClassifier | None:
     """Return the student of a name; None = the default one.
 
     Raises:
@@ -82,15 +82,26 @@ def _student(name: str | None, teacher: TextClassifier) -> TextClassifier | None
     return class_of("transformer")() if found.kind == "linear" else found
 
 
-def _check_folder(out: Path, model: Path, *, overwrite: bool) -> None:
-    """Raise a StorageError, before anything is computed, where the student could not be written."""
+def check_student_folder(out: Path, model: Path | None, *, overwrite: bool, flag: str = "--out") -> None:
+    """Refuse, before anything is computed, a folder that the student could not be written into.
+
+    Args:
+        out: the folder.
+        model: that of the teacher; None = it has none.
+        overwrite: whether an earlier student is replaced.
+        flag: where the folder was named.
+
+    Raises:
+        StorageError: it is a file, a model or inside one, or holds something else.
+
+    """
     if out.exists() and not out.is_dir():
-        raise StorageError(f"{str(out)!r} is a file; name a folder with --out")
-    if out.exists() and out.resolve() == model.resolve():
-        raise StorageError(f"{str(out)!r} is the teacher itself; name another folder with --out")
+        raise StorageError(f"{str(out)!r} is a file; name a folder with {flag}")
+    if model is not None and out.exists() and out.resolve() == model.resolve():
+        raise StorageError(f"{str(out)!r} is the teacher itself; name another folder with {flag}")
     if any(is_model(folder) for folder in out.resolve().parents):
-        raise StorageError(f"{str(out)!r} is inside a model, which stays as it was saved; name another --out")
+        raise StorageError(f"{str(out)!r} is inside a model, which stays as it was saved; name another {flag}")
     if out.is_dir() and any(out.iterdir()) and not is_model(out):
-        raise StorageError(f"folder {str(out)!r} holds other files; name a new or empty folder with --out")
+        raise StorageError(f"folder {str(out)!r} holds other files; name a new or empty folder with {flag}")
     if is_model(out) and not overwrite:
-        raise StorageError(f"folder {str(out)!r} holds a model; pass --overwrite, or name another --out")
+        raise StorageError(f"folder {str(out)!r} holds a model; pass --overwrite, or name another {flag}")

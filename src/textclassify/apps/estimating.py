@@ -178,7 +178,7 @@ def _ready_to_ask(source: TextClassifier, data: TrainingData) -> TextClassifier:
     if runs_here(copied):
         return copied.set_params(labels=data.schema)  # type: ignore[no-any-return] # sklearn has no types
     with limited(cache_only=True):
-        return copied.fit(data)
+        return copied.fit_as_source(data)
 
 
 def _notes(asked: list[AskedModel]) -> list[str]:

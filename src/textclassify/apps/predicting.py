@@ -104,11 +104,11 @@ def predict_stream(
         as_read = pieces_as_they_come(rows, size) if source == STANDARD_INPUT else pieces(rows, size)
         for piece in answering.pieces(as_read):
             if n_rows == 0:
-                text_column = "text" if lines else _text_column(classifier, piece, text_column)
+                text_column = "text" if lines else column_of_texts(classifier, piece, text_column)
                 sets = answering.alpha is not None
                 names = _names_of_answers(classifier, piece, probabilities=probabilities, sets=sets)
                 writer = writer_for(file_format, stream, _types(classifier, names), cast("IO[bytes]", waiting))
-            result, sets_of_piece = answering.answer(_texts(piece, str(text_column), n_rows))
+            result, sets_of_piece = answering.answer(texts_of_piece(piece, str(text_column), n_rows))
             writer.write(_answered(piece, result, sets_of_piece, names, n_rows))
             n_rows += len(piece)
         writer.close()
@@ -181,8 +181,14 @@ def _remove_leftovers(target: Path, *, before: float) -> None:
                         path.unlink(missing_ok=True)
 
 
-def _text_column(classifier: TextClassifier, piece: Sequence[Row], given: str | None) -> str:
-    columns = _columns(piece)
+def column_of_texts(classifier: TextClassifier, piece: Sequence[Row], given: str | None) -> str:
+    """Return the column that holds the texts: the given one, that of the training, or a recognised one.
+
+    Raises:
+        DataError: there is none of the kind.
+
+    """
+    columns = columns_of(piece)
     trained = getattr(getattr(classifier, "config_", None), "text_column", None)
     if given is None and trained in columns:
         return str(trained)
@@ -196,7 +202,8 @@ def _text_column(classifier: TextClassifier, piece: Sequence[Row], given: str | 
     return text_column_of(frame, given)
 
 
-def _columns(piece: Sequence[Row]) -> list[str]:
+def columns_of(piece: Sequence[Row]) -> list[str]:
+    """Return the columns of some rows, in the order in which they come."""
     return list(dict.fromkeys(name for row in piece for name in row))
 
 
@@ -205,7 +212,7 @@ def _names_of_answers(
 ) -> dict[str, str]:
     """Return the columns under which the answers are written; no column of the input is among them."""
     shares = [f"p_{label}" for label in classifier.schema_.names] if probabilities else []
-    return free_names([*ADDED, *([SET] if sets else []), *shares], _columns(piece))
+    return free_names([*ADDED, *([SET] if sets else []), *shares], columns_of(piece))
 
 
 def _types(classifier: TextClassifier, names: dict[str, str]) -> dict[str, Any]:
@@ -215,8 +222,13 @@ def _types(classifier: TextClassifier, names: dict[str, str]) -> dict[str, Any]:
     return {written: known.get(name, float) for name, written in names.items()}
 
 
-def _texts(piece: Sequence[Row], column: str, start: int) -> list[str]:
-    """Return the texts; a missing one is blank, so that its row comes out with status `invalid`."""
+def texts_of_piece(piece: Sequence[Row], column: str, start: int) -> list[str]:
+    """Return the texts; a missing one is blank, so that its row comes out with status `invalid`.
+
+    Raises:
+        DataError: one is no string; the message counts rows from `start`.
+
+    """
     texts = []
     for number, row in enumerate(piece, start=start):
         text = row.get(column)
@@ -244,12 +256,12 @@ def _answered(
         refuse_taken(row, list(names.values()), start + number)
         answers = {
             "label": result.predictions[number],
-            "probability": _rounded(confidence[number]) if status[number] == Status.OK else None,
+            "probability": rounded(confidence[number]) if status[number] == Status.OK else None,
             "status": Status(status[number]).name.lower(),
             "source": used[number],
             SET: None if sets is None else sets[number],
         }
-        answers |= {f"p_{label}": _rounded(shares[number, k]) for k, label in enumerate(result.classes)}
+        answers |= {f"p_{label}": rounded(shares[number, k]) for k, label in enumerate(result.classes)}
         rows.append({**row, **{written: answers[name] for name, written in names.items()}})
     return rows
 
@@ -262,5 +274,6 @@ def _sources(result: ClassificationResult) -> list[str]:
     return ["+".join(name for name, rows in answered.items() if rows[number]) for number in range(len(result))]
 
 
-def _rounded(value: Any) -> float | None:
+def rounded(value: Any) -> float | None:
+    """Return a probability as it is written; None where there is none."""
     return None if np.isnan(value) else round(float(value), 6)

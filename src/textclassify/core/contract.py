@@ -108,6 +108,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         self._fit(data)
         return self
 
+    def fit_as_source(self, data: TrainingData) -> Self:
+        """Learn only what an ensemble cannot learn on top of the scores; the same as `fit` unless a subclass differs.
+
+        A row that a classifier learns from counts as seen, and is lost to whatever is learned from its scores.
+        """
+        return self.fit(data)
+
     def predict_scores(self, texts: Any) -> Scores:
         """Return `Scores` of n texts, in their order; blank texts come back with status INVALID.
 

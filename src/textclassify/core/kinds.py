@@ -21,6 +21,7 @@ KINDS = {
     "joint": "textclassify.ensemble.joint.joint_classifier:JointClassifier",
     "linear": "textclassify.ml.linear:LinearClassifier",
     "llm": "textclassify.llm.llm_classifier:LLMClassifier",
+    "rac": "textclassify.rac.rac_classifier:RACClassifier",
     "remembered": "textclassify.ensemble.joint.remembered:RememberedScores",
     "roberta": "textclassify.ml.roberta_classifier:RoBERTaClassifier",
     "similarity": "textclassify.rac.retrieval:SimilarityClassifier",

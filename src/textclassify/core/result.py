@@ -34,6 +34,7 @@ class ClassificationResult(Sequence[Any]):
         metadata: what the caller should know: the combiner, warnings, `metrics` when gold labels were given.
         contributions: row -> {source: log-odds it adds to the answer}; None when nothing was fused.
         declined: (n,) answers that were withheld because they were not sure enough; None = none.
+        details: what else is known about each row, as columns by name: arrays whose first axis is the n rows.
 
     `np.asarray(result)` is the 1-D array of labels.
     """
@@ -44,6 +45,7 @@ class ClassificationResult(Sequence[Any]):
     metadata: dict[str, Any] = field(default_factory=dict)
     contributions: Callable[[int], Mapping[str, float]] | None = field(default=None, repr=False)
     declined: NDArray[np.bool_] | None = None
+    details: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -86,6 +88,17 @@ class ClassificationResult(Sequence[Any]):
         if not self.multi_label:
             declined = declined | (self.codes == NO_LABEL)
         return np.where(declined & (status == Status.OK), np.uint8(Status.ABSTAINED), status)
+
+    @property
+    def reasons(self) -> list[str | None]:
+        """Why a row has no label, in words; None where it has one, or where nobody said."""
+        status = self.status
+        known = self.details.get("reason", np.full(len(self), None, dtype=object))
+        words = [Status(code).name.lower().replace("_", " ") for code in status]
+        return [
+            reason or (None if code == Status.OK else word)
+            for code, reason, word in zip(status, known, words, strict=True)
+        ]
 
     def withheld(self, rows: NDArray[np.bool_], **metadata: Any) -> ClassificationResult:
         """Return the result without the answers of the rows of a mask (n,), which are ABSTAINED; scores stay.
@@ -155,6 +168,7 @@ class ClassificationResult(Sequence[Any]):
             sources={name: scores.take(row) for name, scores in self.sources.items()},
             contributions=None if explain is None else partial(_of_slice, explain, start),
             declined=None if self.declined is None else self.declined[row],
+            details={name: column[row] for name, column in self.details.items()},
         )
 
     def __iter__(self) -> Iterator[Any]:

@@ -16,10 +16,9 @@ from textclassify.core.progress import doing
 from textclassify.core.result import ClassificationResult
 from textclassify.core.scales import Status
 from textclassify.core.seeds import check_seed
-from textclassify.core.texts import blank_rows, hash_wordings
 from textclassify.core.types import TrainingData
-from textclassify.ensemble.combining.rows import complete
 from textclassify.ensemble.distilling.distillation_report import DistillationReport, GoldFigure, agreement_of, figure_of
+from textclassify.ensemble.distilling.parts import GoldParts, Plan
 from textclassify.ensemble.distilling.soft_labels import drawn_answers, soft_labels
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.ensemble.out_of_fold import FoldAverage
@@ -29,11 +28,6 @@ from textclassify.ml.linear import LinearClassifier
 from textclassify.statistics.resampling import Interval
 
 STUDENT = "student"
-MIN_TEXTS = 50
-"""Answered texts below which nothing is taught: a tenth of them would be left to measure on."""
-MIN_GOLD = 20
-"""Gold rows to measure on, below which they all train."""
-_TEST_SHARE, _CALIBRATION_SHARE, _MOST_HELD_OUT = 0.1, 0.2, 2000
 _ENCODERS = ("transformer", "roberta")
 
 
@@ -59,23 +53,26 @@ def distil(
     gold: Any = None,
     answers: ClassificationResult | None = None,
     drop_share: float = 0.0,
+    weak_labels: bool = False,
     random_state: int = 0,
 ) -> Distilled:
-    """Return a classifier that was taught by a fusion's answers to unlabelled texts, and the gap between the two.
+    """Return a classifier that was taught by another's answers to unlabelled texts, and the gap between the two.
 
-    The student learns the fusion's probabilities as soft labels (Hinton, Vinyals and Dean 2015), sharpened; a fifth of
+    The student learns the teacher's probabilities as soft labels (Hinton, Vinyals and Dean 2015), sharpened; a fifth of
     the texts calibrates it and a tenth (2,000 each at most) is kept to measure how often both agree. Texts that the
-    fusion has no answer to are counted and not used.
+    teacher has no answer to, or withheld it, are counted and not used.
 
     Args:
-        fusion: the teacher, fitted.
+        fusion: the teacher: a fusion, or any other classifier that is fitted or needs no training.
         unlabelled_texts: n texts; repeated ones count once.
         student: what to train; None = the fusion's own encoder where it has one, else a linear model.
         gold: labelled texts (`TrainingData`, a table or a path). Half of those that the teacher was not trained on is
             kept to measure on, where that makes 20 rows; all others teach as well.
-        answers: the fusion's result for the texts, where it was asked already; None = it is asked now, which may cost.
+        answers: the teacher's result for the texts, where it was asked already; None = it is asked now, which may cost.
         drop_share: share of the taught texts, those with the least sure answers, that are left out. It gained half a
             point with a good teacher and cost one with a weak one, so that none is by default.
+        weak_labels: whether the teacher's answers rest on no gold answers, as those of retrieval do: only the surest
+            ones of each label teach then, so many that they make 60% of all texts.
         random_state: seeds the parts and the draws.
 
     Raises:
@@ -93,12 +90,14 @@ def distil(
         raise ConfigError(f"student {pupil.kind!r} asks a language model; choose one that does not, such as 'linear'")
     teacher: Any = getattr(fusion, "ensemble_", fusion)
     schema: LabelSchema = teacher._require_schema()  # noqa: SLF001 - classifiers that need no training have no `schema_`
-    parts = _GoldParts.of(gold, schema, getattr(teacher, "training_row_ids_", ()), random_state)
+    parts = GoldParts.of(gold, schema, teacher, random_state)
     with doing("teacher: "):
         result = fusion.predict(texts) if answers is None else answers
     if len(result) != len(texts):
         raise DataError(f"{len(texts)} texts but {len(result)} answers; pass the result for these very texts")
-    plan = _Plan.of(texts, result, parts.test, drop_share, random_state)
+    plan = Plan.of(texts, result, parts.test, drop_share, random_state)
+    if weak_labels:
+        plan = plan.without_doubtful(result)
     lessons = _lessons(texts, result, plan, parts.train, schema, random_state)
     classifier = _taught(pupil, lessons, random_state)
     measured = [texts[row] for row in plan.test]
@@ -119,73 +118,6 @@ def default_student(fusion: TextClassifier) -> TextClassifier:
 
 
 @dataclass(frozen=True, eq=False)
-class _GoldParts:
-    """Gold rows that teach, and those that measure; None = there are none."""
-
-    train: TrainingData | None = None
-    test: TrainingData | None = None
-    note: str = ""
-
-    @classmethod
-    def of(cls, gold: Any, schema: LabelSchema, seen: Any, random_state: int) -> _GoldParts:
-        if gold is None:
-            return cls(note="no gold labels were given: how often the student is right is not known")
-        data = dataset.labelled_data(gold, schema=schema, multi_label=schema.multi_label)
-        known = np.isin(data.wording_ids, np.asarray(seen, dtype=np.uint64))
-        measurable = np.flatnonzero(~np.isin(data.clusters, data.clusters[known]) & data.honest_rows)
-        if len(measurable) < 2 * MIN_GOLD:
-            return cls(
-                data,
-                note=f"only {len(measurable)} of {len(data)} gold rows are new to the teacher and drawn at random: all "
-                f"teach, and how often the student is right is not known; it takes {2 * MIN_GOLD}",
-            )
-        _, test = dataset.split(data.take(measurable), 0.5, random_state=random_state)
-        measured = data.clusters[measurable[np.isin(data.wording_ids[measurable], test.wording_ids)]]
-        return cls(data.take(~np.isin(data.clusters, measured)), test)
-
-
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """Which texts teach, calibrate and measure, as row numbers; the others have no answer or repeat another."""
-
-    train: NDArray[np.intp]
-    calibrate: NDArray[np.intp]
-    test: NDArray[np.intp]
-    unanswered: dict[str, int]
-    repeated: int
-    dropped: int
-
-    @classmethod
-    def of(
-        cls, texts: list[str], result: ClassificationResult, gold: TrainingData | None, drop: float, random_state: int
-    ) -> _Plan:
-        answered = complete(result.scores) & ~blank_rows(texts)
-        reasons = [Status(code).name.lower() for code in result.scores.status[~answered]]
-        ids = hash_wordings(texts)
-        taken = np.zeros(0, dtype=np.uint64) if gold is None else gold.wording_ids
-        rows = np.flatnonzero(answered & ~np.isin(ids, taken))
-        rows = rows[np.sort(np.unique(ids[rows], return_index=True)[1])]
-        if len(rows) < MIN_TEXTS:
-            raise DataError(
-                f"the fusion has an answer to {len(rows)} different texts, which are too few to teach by; pass at "
-                f"least {MIN_TEXTS}"
-            )
-        shuffled = np.random.default_rng(random_state).permutation(rows)
-        test, calibrate = (min(int(share * len(rows)), _MOST_HELD_OUT) for share in (_TEST_SHARE, _CALIBRATION_SHARE))
-        train = shuffled[test + calibrate :]
-        dropped = int(drop * len(train))
-        surest = train[np.argsort(-_sureness(result)[train], kind="stable")[: len(train) - dropped]]
-        counts = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
-        repeated = int(answered.sum()) - len(rows)
-        return cls(np.sort(surest), shuffled[test : test + calibrate], shuffled[:test], counts, repeated, dropped)
-
-
-def _sureness(result: ClassificationResult) -> NDArray[np.float64]:
-    shares = np.nan_to_num(result.probabilities, nan=0.0)
-    return np.asarray(np.abs(2 * shares - 1).min(axis=1) if result.multi_label else shares.max(axis=1))
-
-
-@dataclass(frozen=True, eq=False)
 class _Lessons:
     """Rows to train on, as data; those to calibrate on are in `fold` 0, the others in -1."""
 
@@ -196,7 +128,7 @@ class _Lessons:
 def _lessons(
     texts: list[str],
     result: ClassificationResult,
-    plan: _Plan,
+    plan: Plan,
     gold: TrainingData | None,
     schema: LabelSchema,
     random_state: int,
@@ -238,31 +170,39 @@ def _taught(student: TextClassifier, lessons: _Lessons, random_state: int) -> Fu
 
 
 def _gold_figures(
-    student: TextClassifier, taught: TextClassifier, teacher: TextClassifier, parts: _GoldParts
+    student: TextClassifier, taught: TextClassifier, teacher: TextClassifier, parts: GoldParts
 ) -> tuple[GoldFigure, ...]:
-    """Return how often the student, its teacher and a student of the gold rows alone are right."""
+    """Return how often the student, its teacher and a student of the gold rows alone are right.
+
+    A teacher that withholds answers is wrong where it does; what both are worth where it answers is said as well.
+    """
     if parts.test is None or parts.train is None:
         return ()
     test = parts.test
     own = taught.predict(test.texts)
     with doing("teacher: "):
         others = {"teacher": teacher.predict(test.texts)}
+    answered = np.flatnonzero(others["teacher"].status == Status.OK)
     if (parts.train.gold != parts.train.gold[:1]).any():  # else there is nothing to learn from them alone
         with doing("gold rows alone: "):
             alone = clone(student).fit(parts.train)
         others[f"{STUDENT} of the {len(parts.train):,} other gold rows alone"] = alone.predict(test.texts)
-    return (
+    figures = [
         figure_of(STUDENT, own, test),
         *(figure_of(name, one, test, against=own) for name, one in others.items()),
-    )
+    ]
+    if 0 < len(answered) < len(test):
+        some, name = test.take(answered), f"teacher on the {len(answered):,} rows that it answers"
+        figures.insert(2, figure_of(name, teacher.predict(some.texts), some, against=taught.predict(some.texts)))
+    return tuple(figures)
 
 
 def _report(
     student: TextClassifier,
     teacher: Any,
     texts: list[str],
-    plan: _Plan,
-    parts: _GoldParts,
+    plan: Plan,
+    parts: GoldParts,
     agreement: Interval,
     figures: tuple[GoldFigure, ...],
 ) -> DistillationReport:
@@ -271,6 +211,8 @@ def _report(
         notes.append(f"{plan.repeated:,} texts repeat another one, or a gold row to measure on, and are not used")
     if plan.dropped:
         notes.append(f"{plan.dropped:,} texts with the least sure answers are left out")
+    if plan.doubtful:
+        notes.append(f"{plan.doubtful:,} texts are left out, the least sure ones of each label: nobody checked them")
     return DistillationReport(
         teacher=f"{teacher.kind} ({teacher.selected_})" if hasattr(teacher, "selected_") else teacher.kind,
         student=student.kind,

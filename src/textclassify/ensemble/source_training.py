@@ -98,7 +98,7 @@ class SourceTraining:
             )
             fold_average.fit_folds(data, folds)
             return fold_average, fold_average.out_of_fold_scores_
-        fitted = clone(source).fit(data)
+        fitted = clone(source).fit_as_source(data)
         asked = self.asked(fitted, data, folds)
         return fitted, replace(scores_of_some(fitted, list(data.texts), asked), row_ids=data.row_ids)
 

@@ -260,10 +260,14 @@ class PacedChat(Chat, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AbsentChat:
-    """Stands for a `Chat` that was not saved: its cached replies are found by its name, and it answers nothing new."""
+    """Stands for a `Chat` that was not saved: its cached replies are found by its name, and it answers nothing new.
+
+    `remedy` is what gives its classifier the chat back.
+    """
 
     name: str
     model: str
+    remedy: str = "set_params(chat=...)"
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """Say what is missing.
@@ -274,5 +278,5 @@ class AbsentChat:
         """
         raise ConfigError(
             f"no file and no pickle holds the chat {self.name!r}, and the cache has no reply of {request.model!r} to "
-            "this text: pass the chat again, classifier.set_params(chat=...)"
+            f"this text: pass the chat again, classifier.{self.remedy}"
         )

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
+from textclassify.core.storage import replies_folder
 from textclassify.errors import ConfigError
+from textclassify.llm.access import Access, open_cache
 from textclassify.llm.chat import AbsentChat, Chat
+from textclassify.llm.http.addresses import check_may_leave
 from textclassify.llm.http.keys import Secret, checked_variable
-from textclassify.llm.http.providers import resolve_endpoint
+from textclassify.llm.http.providers import find_provider, resolve_endpoint
 from textclassify.llm.http.retries import RetryPolicy
 from textclassify.llm.http.transport import HttpChat
+from textclassify.llm.money.limits import Redaction, limited, run_budget
 from textclassify.llm.money.limits import current as current_limits
+from textclassify.llm.money.price_list import price_of
+from textclassify.llm.options import checked_options
 
+LOCAL = "local"
+"""The provider that runs a model in this process."""
 _GIVEN_BY_A_FOLDER = ("template_", "_was_redacted")
 """What a saved folder holds in the place of a parameter: a clone without it would show texts that must not be shown."""
 
@@ -28,6 +39,10 @@ class HoldsChat:
     provider: str
     model: str | None
     base_url: str | None
+    redact: Redaction | None
+    cache_dir: str | Path | None
+    cache_only: bool
+    max_cost: float | None
     offline: bool
     concurrency: int
     requests_per_minute: float | None
@@ -53,6 +68,31 @@ class HoldsChat:
     @api_key_env.setter
     def api_key_env(self, name: str | None) -> None:
         self._api_key_env = checked_variable(name)  # at once, because whatever is kept is shown and saved
+
+    @property
+    def _runs_here(self) -> bool:
+        return self.chat is None and self.provider == LOCAL
+
+    @property
+    def model_used(self) -> str:
+        """The language model that is asked, and whose it is."""
+        if self.chat is not None:
+            return f"{self.chat.model} ({self.chat.name})"
+        if self.provider == LOCAL:
+            from textclassify.models.sources import resolve
+
+            source = resolve(self.model, "causal")
+            return f"{source.name} ({source.origin})"
+        return f"{self.model or find_provider(self.provider).default_model} ({self.provider})"
+
+    def check_model(self) -> None:
+        """Make sure that the model is there, or that the provider and its key are known, without asking anything."""
+        if self._runs_here:
+            from textclassify.models.sources import resolve
+
+            resolve(self.model, "causal")
+        elif self.chat is None:
+            self._http_chat(sends=not (self.cache_only or current_limits().cache_only))
 
     def _http_chat(self, *, sends: bool) -> Chat:
         """Return the provider's model, the same object as long as nothing about it changes: it learns about its server.
@@ -86,6 +126,39 @@ class HoldsChat:
             )
             self._opened = (identity, chat)
         return self._opened[1]
+
+    @contextmanager
+    def _access(self, *, sends: bool = True) -> Iterator[Access]:
+        """Give the remote model with its cache open.
+
+        Args:
+            sends: whether anything may have to be asked.
+
+        """
+        checked_options(self)
+        cache_only = self.cache_only or current_limits().cache_only
+        asks = sends and not cache_only
+        chat = self._http_chat(sends=asks) if self.chat is None else self.chat
+        is_free = isinstance(chat, HttpChat) and chat.endpoint.free
+        price, budget = price_of(chat.name, chat.model, free=is_free), run_budget(self.max_cost)
+        if isinstance(chat, HttpChat) and asks:
+            check_may_leave(chat.endpoint.base_url, offline=self.offline or current_limits().offline)
+        if budget is not None and asks:
+            budget.require_price(price, chat.name, chat.model)
+        redact = self._redaction()
+        with open_cache(replies_folder(self.cache_dir), read_only=not asks) as cache:
+            yield Access(chat, cache, self.concurrency, price, budget, cache_only, redact)
+
+    def _redaction(self) -> Redaction | None:
+        """Return what every text goes through: our own first, then that of the run."""
+        with limited(redact=self.redact) as limits:
+            redact = limits.redact
+        if redact is None and getattr(self, "_was_redacted", False):
+            raise ConfigError(
+                "texts were redacted when this classifier was saved, and a folder holds no functions: pass it again, "
+                "classifier.set_params(redact=...)"
+            )
+        return redact
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment] # scikit-learn's is a dict

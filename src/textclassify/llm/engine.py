@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
-import logging
 import struct
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,21 +14,16 @@ import numpy as np
 from textclassify.core.scales import Method, Status
 from textclassify.core.texts import is_blank, plain_string
 from textclassify.llm.chat import ChatFailure, ChatReply, ChatRequest
-from textclassify.llm.exchange import LOOK_AGAIN_SECONDS, PATIENCE_SECONDS, Exchange, NotKeptError
+from textclassify.llm.exchange import Exchange, NotKeptError
 from textclassify.llm.questions import Question
 from textclassify.llm.rows import Place, ScoredRows, Settled, as_columns
 from textclassify.llm.store.cache import ResponseCache, StoredRow
-
-logger = logging.getLogger(__name__)
+from textclassify.llm.workers import PIECE, Deferred, Workers
 
 READING_VERSION = 1
 """Raised whenever a reply is read differently: rows of the hot table are then read anew from the raw replies."""
 BLOCK = 4096
 """Rows looked up in the hot table at a time."""
-PIECE = 64
-"""Rows claimed, and looked up among the raw replies, at a time; a crash counts them all as possibly lost."""
-DRAIN_SECONDS = 5.0
-"""So long a run that is stopped waits for replies that are on their way and paid."""
 _OF_THE_TEXT = (Status.TOO_LONG, Status.FILTERED)
 """Failures that every further sample of a text would meet."""
 _MAY_BE_REPAIRED = (Status.OK, Status.INVALID)
@@ -92,103 +82,24 @@ class RowRun:
         self.cache = cache
         self.question = question
         self.on_rows = on_rows
-        self.gate = gate
         exchange.on_commit = self._hand_on
         self._pack = struct.Struct(f"<{question.n_labels}f").pack
         self._nothing = np.full(question.n_labels, np.nan, dtype="<f4").tobytes()
         self._open: dict[bytes, Place] = {}
         self._settled: list[Settled] = []
-        self._deferred: list[Place] = []
+        self._deferred: Deferred[Place] = Deferred()
         self._packs_open = 0
-        self._ready: deque[_Job | None] = deque()
-        self._refill_is_due = False
-        self._trouble: Exception | None = None
-        self._look_again_at = 0.0
-        self._waiting_since: float | None = None
-        self._stopped = False
+        self._workers: Workers[_Job] = Workers(
+            exchange,
+            self._answer,
+            lambda: self._deferred.again(self._prepared),
+            lambda: bool(self._deferred.items or self._packs_open),
+            gate,
+        )
 
     async def score(self, texts: Iterable[str]) -> None:
-        """Score all texts: fixed workers that pull from one iterator; the first error stops them all.
-
-        Whatever stops the run, replies that are on their way are waited for, and kept.
-        """
-        jobs = self._jobs(texts)
-        with _old_objects_left_alone():
-            workers = [asyncio.create_task(self._work(jobs)) for _ in range(self.exchange.concurrency)]
-            try:
-                done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
-                errors = [worker.exception() for worker in done if not worker.cancelled()]
-                for error in filter(None, errors):
-                    raise error
-            finally:
-                self._stop()
-                await self._drain(workers)
-                self.exchange.commit()
-
-    async def _drain(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        left = [worker for worker in workers if not worker.done()]
-        try:
-            if left:
-                await asyncio.wait(left, timeout=DRAIN_SECONDS)
-        finally:
-            for worker in left:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-
-    async def _work(self, jobs: Iterator[_Job | None]) -> None:
-        try:
-            await self._pull(jobs)
-        except BaseException:
-            self._stop()
-            raise
-
-    async def _pull(self, jobs: Iterator[_Job | None]) -> None:
-        while not self._stopped:
-            while self.gate is not None and not self.gate.is_set():
-                await self.gate.wait()
-            if not self._ready:
-                self._make_ready(jobs)
-                if not self._ready:
-                    return
-            job = self._ready.popleft()
-            if len(self._ready) < PIECE // 2 and not self._refill_is_due:
-                self._refill_is_due = True
-                asyncio.get_running_loop().call_soon(self._refill, jobs)
-            if job is not None:
-                await self._answer(job)
-            else:
-                await asyncio.sleep(max(0.0, self._look_again_at - time.monotonic()))
-
-    def _refill(self, jobs: Iterator[_Job | None]) -> None:
-        """Make jobs ready while nobody waits for them: after what is sent in this turn of the event loop."""
-        self._refill_is_due = False
-        if self._stopped or self._trouble is not None or (self.gate is not None and not self.gate.is_set()):
-            return
-        try:
-            self._make_ready(jobs)
-        except Exception as error:  # noqa: BLE001 - it is raised in the worker that would have met it
-            self._trouble = error
-
-    def _make_ready(self, jobs: Iterator[_Job | None]) -> None:
-        """Take a piece of jobs, or what there is before others have to be let work; none when all is done."""
-        if self._trouble is not None:
-            raise self._trouble
-        for job in itertools.islice(jobs, PIECE):
-            self._ready.append(job)
-            if job is None:
-                return
-        if self._ready or not (self._deferred or self._packs_open):
-            return
-        if time.monotonic() >= self._look_again_at:
-            self._look_again_at = time.monotonic() + LOOK_AGAIN_SECONDS
-            self._ready += self._prepared_again()
-        if not self._ready:
-            self._ready.append(None)
-
-    def _stop(self) -> None:
-        """Have nothing more sent; what is on its way is waited for."""
-        self._stopped = True
-        self.exchange.stop()
+        """Score all texts; whatever stops the run, replies that are on their way are waited for, and kept."""
+        await self._workers.work_off(self._jobs(texts))
 
     def _jobs(self, texts: Iterable[str]) -> Iterator[_Job | None]:
         """Yield what is not in the hot table (what is goes straight to the caller), and None to let others work."""
@@ -198,19 +109,6 @@ class RowRun:
             for start in range(0, len(missing), PIECE):
                 yield from self._prepared(missing[start : start + PIECE])
             yield None
-
-    def _prepared_again(self) -> Iterator[_Job]:
-        """Yield those jobs whose requests nobody else is asking any more; at the end of our patience, all."""
-        waiting, self._deferred = self._deferred, []
-        now = time.monotonic()
-        if waiting and self._waiting_since is None:
-            self._waiting_since = now
-        waited = 0.0 if self._waiting_since is None else now - self._waiting_since
-        if waited > PATIENCE_SECONDS:
-            logger.warning("%d texts have been claimed by another run for too long; they are asked here", len(waiting))
-        yield from self._prepared(waiting, patient=waited <= PATIENCE_SECONDS)
-        if len(self._deferred) < len(waiting):
-            self._waiting_since = None
 
     def _from_hot_table(self, block: Sequence[tuple[int, str]]) -> list[Place]:
         """Return the distinct texts of a block that are new to the run and not in the hot table."""
@@ -262,7 +160,7 @@ class RowRun:
         kept, others = exchange.prepare(itertools.chain(*keys, *twins))
         for several_places, several, their_keys, their_twins in zip(grouped, requests, keys, twins, strict=True):
             if patient and others and not others.isdisjoint([*their_keys, *their_twins]):
-                self._deferred += several_places
+                self._deferred.items += several_places
             else:
                 self._packs_open += not several_places[0].alone
                 yield _Job(several_places, question, several, their_keys, kept, their_twins)
@@ -282,7 +180,7 @@ class RowRun:
         if job.question is not self.question:  # found out since: they are asked about otherwise, later
             for key in (*job.keys, *job.twins):
                 self.cache.release(key)
-            self._deferred += job.places
+            self._deferred.items += job.places
             return
         got = await self._replies(job)
         for key in job.twins:
@@ -328,7 +226,7 @@ class RowRun:
         for place, values in zip(job.places, found, strict=True):
             if values is None:
                 place.alone, place.cost = True, share
-                self._deferred.append(place)
+                self._deferred.items.append(place)
             else:
                 read = _Read(Status.OK, values, job.question.method)
                 self._settle(job.question, place, read, share, keep=got.status is None)
@@ -394,20 +292,3 @@ class RowRun:
         scored = as_columns(settled, self.question.reader.scale)
         self.exchange.tally.rows += len(scored.rows)
         self.on_rows(scored)
-
-
-@contextmanager
-def _old_objects_left_alone() -> Iterator[None]:
-    """Have the garbage collector pass over what was there before.
-
-    With hundreds of requests in flight it would go through all of it several times a second, which took a sixth of the
-    time of a run.
-    """
-    ours = gc.get_freeze_count() == 0
-    if ours:
-        gc.freeze()
-    try:
-        yield
-    finally:
-        if ours:
-            gc.unfreeze()

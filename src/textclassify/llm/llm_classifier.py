@@ -21,33 +21,26 @@ from textclassify.core.scores import Scores
 from textclassify.core.storage import replies_folder
 from textclassify.core.texts import blank_rows, hash_texts
 from textclassify.core.types import TrainingData
-from textclassify.errors import ConfigError, DataError, StorageError
+from textclassify.errors import ConfigError, DataError
 from textclassify.llm.chat import AbsentChat, Chat
-from textclassify.llm.chat_holding import HoldsChat, absent
+from textclassify.llm.chat_holding import LOCAL, absent
+from textclassify.llm.choosing.asks_questions import AsksQuestions
 from textclassify.llm.event_loops import run_coroutine
-from textclassify.llm.http.addresses import check_may_leave
-from textclassify.llm.http.providers import find_provider
-from textclassify.llm.http.transport import HttpChat
 from textclassify.llm.in_process.likelihoods import Answers
 from textclassify.llm.in_process.local_model import LocalModel
 from textclassify.llm.money.estimates import Estimate
-from textclassify.llm.money.limits import Redaction, limited, run_budget
-from textclassify.llm.money.limits import current as current_limits
-from textclassify.llm.money.price_list import price_of
+from textclassify.llm.money.limits import Redaction
 from textclassify.llm.options import checked_options
 from textclassify.llm.prompting.demonstrations import Demonstration, NearestExamples, drawn_examples
 from textclassify.llm.prompting.templates import Template, load_template
 from textclassify.llm.question_making import Examples, RemoteSettings
 from textclassify.llm.remote import RemoteModel
 from textclassify.llm.rows import ScoredRows
-from textclassify.llm.store.cache import ResponseCache
 from textclassify.llm.streams import StreamedRow, streamed
 from textclassify.statistics.folds import stratified_sample
 
 logger = logging.getLogger(__name__)
 
-LOCAL = "local"
-"""The provider that runs a model in this process."""
 LARGEST_POOL = 1000
 """Training rows that the nearest examples are chosen from, and never more than half of them: they count as seen."""
 _STREAM_PIECE = 1000
@@ -55,7 +48,7 @@ _NEVER_STORED = ("api_key", "chat", "cache_dir", "redact", "template", "max_cost
 _REMOTE_OPTIONS = ("n_samples", "texts_per_request", "concurrency", "temperature", "max_completion_tokens")
 
 
-class LLMClassifier(HoldsChat, TextClassifier):
+class LLMClassifier(AsksQuestions, TextClassifier):
     """Asks a language model which label fits, zero-shot or with examples; predicts unfitted with `labels=`.
 
     With `provider="local"` each label's likelihood is computed exactly in this process, and the model's preference for
@@ -167,10 +160,6 @@ class LLMClassifier(HoldsChat, TextClassifier):
         self.max_completion_tokens = max_completion_tokens
         self.multi_label = multi_label
         self.random_state = random_state
-
-    @property
-    def _runs_here(self) -> bool:
-        return self.chat is None and self.provider == LOCAL
 
     def _fit(self, data: TrainingData) -> None:
         checked_options(self)
@@ -292,48 +281,27 @@ class LLMClassifier(HoldsChat, TextClassifier):
         return self._require_schema(), self._name
 
     def _local(self) -> LocalModel:
-        checked_options(self)
-        if self.api_key or self.base_url:
-            raise ConfigError("provider='local' runs in this process; name a provider to use base_url or api_key")
-        if self.method != "auto":
-            raise ConfigError(
-                f"provider='local' gives exact likelihoods; method={self.method!r} is for other providers"
-            )
+        self._check_local()
         return LocalModel(self.model, self._require_schema(), self._demonstrations, replies_folder(self.cache_dir))
 
     @contextmanager
     def _remote(self, *, sends: bool = True) -> Iterator[RemoteModel]:
         """Give the remote model with its cache open."""
-        checked_options(self)
-        cache_only = self.cache_only or current_limits().cache_only
-        chat = self._http_chat(sends=sends and not cache_only) if self.chat is None else self.chat
-        is_free = isinstance(chat, HttpChat) and chat.endpoint.free
-        price, budget = price_of(chat.name, chat.model, free=is_free), run_budget(self.max_cost)
-        if isinstance(chat, HttpChat) and sends and not cache_only:
-            check_may_leave(chat.endpoint.base_url, offline=self.offline or current_limits().offline)
-        if budget is not None and sends and not cache_only:
-            budget.require_price(price, chat.name, chat.model)
-        with _closed_in_the_end(
-            ResponseCache(replies_folder(self.cache_dir), read_only=cache_only or not sends)
-        ) as cache:
+        with self._access(sends=sends) as access:
             yield RemoteModel(
-                chat,
+                access,
                 self._require_schema(),
-                self._settings(cache_only=cache_only),
-                cache,
+                self._settings(access.redact),
                 examples=Examples(self._demonstrations, getattr(self, "pool_", None)),
                 template=self._own_template(),
-                price=price,
-                budget=budget,
             )
 
-    def _settings(self, *, cache_only: bool) -> RemoteSettings:
+    def _settings(self, redact: Redaction | None) -> RemoteSettings:
         learned = self._learned_method()
         return RemoteSettings(
             method=self.method,
             gives_logprobs=None if learned is None else learned == "logprobs",
-            cache_only=cache_only,
-            redact=self._redaction(),
+            redact=redact,
             **{name: getattr(self, name) for name in _REMOTE_OPTIONS},
         )
 
@@ -344,17 +312,6 @@ class LLMClassifier(HoldsChat, TextClassifier):
     def _own_template(self) -> Template | None:
         """Return the prompt in the user's own words: the file's, or what it was when the classifier was saved."""
         return getattr(self, "template_", None) if self.template is None else load_template(self.template)
-
-    def _redaction(self) -> Redaction | None:
-        """Return what every text goes through: our own first, then that of the run."""
-        with limited(redact=self.redact) as limits:
-            redact = limits.redact
-        if redact is None and getattr(self, "_was_redacted", False):
-            raise ConfigError(
-                "texts were redacted when this classifier was saved, and a folder holds no functions: pass it again, "
-                "classifier.set_params(redact=...)"
-            )
-        return redact
 
     def _learn_method(self, remote: RemoteModel) -> None:
         """Remember what "auto" came to, so that what was learned from such scores gets such scores."""
@@ -379,27 +336,6 @@ class LLMClassifier(HoldsChat, TextClassifier):
         if self.chat is not None:
             return f"{self.chat.name}:{self.chat.model}"
         return f"{self.provider}:{self.model or 'default'}"
-
-    @property
-    def model_used(self) -> str:
-        """The language model that is asked, and whose it is."""
-        if self.chat is not None:
-            return f"{self.chat.model} ({self.chat.name})"
-        if self.provider == LOCAL:
-            from textclassify.models.sources import resolve
-
-            source = resolve(self.model, "causal")
-            return f"{source.name} ({source.origin})"
-        return f"{self.model or find_provider(self.provider).default_model} ({self.provider})"
-
-    def check_model(self) -> None:
-        """Make sure that the model is there, or that the provider and its key are known, without asking anything."""
-        if self._runs_here:
-            from textclassify.models.sources import resolve
-
-            resolve(self.model, "causal")
-        elif self.chat is None:
-            self._http_chat(sends=not (self.cache_only or current_limits().cache_only))
 
     def _stored_parameters(self) -> dict[str, Any]:
         return {name: value for name, value in super()._stored_parameters().items() if name not in _NEVER_STORED}
@@ -433,15 +369,3 @@ class LLMClassifier(HoldsChat, TextClassifier):
         self._prior_of = self._method_of = self._asked()
         self._was_redacted = learned["redacted"]
         self.template_ = None if learned["template"] is None else Template(learned["template"])
-
-
-@contextmanager
-def _closed_in_the_end(cache: ResponseCache) -> Iterator[ResponseCache]:
-    """Give the cache; one that cannot be closed in good order costs nobody the answers in memory."""
-    try:
-        yield cache
-    finally:
-        try:
-            cache.close()
-        except StorageError:
-            logger.exception("the cache could not be closed in good order")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from textclassify.core.labels import LabelSchema
-from textclassify.errors import ConfigError, StorageError
-from textclassify.llm.chat import Chat, ChatRequest, Message
-from textclassify.llm.http.providers import PROVIDERS
+from textclassify.errors import ConfigError
+from textclassify.llm.chat import Chat, ChatRequest
 from textclassify.llm.logprob_decision import LogprobDecision
+from textclassify.llm.model_traits import ModelTraits
 from textclassify.llm.money.limits import Redaction
 from textclassify.llm.prompting.demonstrations import Demonstration, NearestExamples
 from textclassify.llm.prompting.packs import pack_prompt
@@ -26,15 +25,10 @@ from textclassify.llm.reading.token_logprobs import LogprobReader
 from textclassify.llm.reading.verbal_scores import VerbalReader, verbal_schema
 from textclassify.llm.store.cache import ResponseCache
 
-logger = logging.getLogger(__name__)
-
 METHODS = ("auto", "logprobs", "votes", "verbal", "hard")
 """Ways of getting scores out of a remote model."""
 VOTING_TEMPERATURE = 0.7
 """Of the samples of `votes` where no other is given, as in self-consistency (Wang et al. 2022)."""
-_MOST_ALTERNATIVES = 20
-_OTHER_ALTERNATIVES = 6
-"""Alternatives asked for beyond the labels: a code in lower case, with a space before it, in quotes."""
 _TOKENS_PER_SCORE = 12
 
 
@@ -52,7 +46,6 @@ class RemoteSettings:
     max_completion_tokens: int = 150
     texts_per_request: int = 1
     redact: Redaction | None = None
-    cache_only: bool = False
     gives_logprobs: bool | None = None
 
     def __post_init__(self) -> None:
@@ -105,18 +98,18 @@ class QuestionMaker:
     ) -> None:
         self._chat = chat
         self._key = key
+        self._traits = ModelTraits(chat, key, cache)
         self._schema = schema
         self._settings = settings
         self._examples = examples
         self._template = template
-        self._cache = cache
 
     def question(self) -> Question:
         """Return how the model is asked, as far as that is known before its first reply."""
         method = self._settings.method
         if method != "auto":
             return self._asking(method)
-        if not self._may_give_logprobs or self._gives_logprobs() is False:
+        if not self._traits.may_give_logprobs or self._gives_logprobs() is False:
             return self._asking("hard")
         return replace(self._asking("logprobs"), fallback=self._asking("hard"))
 
@@ -124,20 +117,7 @@ class QuestionMaker:
         """Return whether the model gives usable log-probabilities, where anybody has found that out."""
         if self._settings.gives_logprobs is not None:
             return self._settings.gives_logprobs
-        known = self._cache.fact(self._fact)
-        return None if known is None else known == "yes"
-
-    def _remember(self, gives_logprobs: bool) -> None:  # noqa: FBT001 - what there is to remember
-        try:
-            self._cache.set_fact(self._fact, "yes" if gives_logprobs else "no")
-        except StorageError:
-            logger.exception("what was found out about the model's log-probabilities is not kept")
-
-    @property
-    def _fact(self) -> str:
-        """The name under which the cache knows whether the model gives log-probabilities."""
-        anything = ChatRequest(self._chat.model, (Message("user", ""),))
-        return f"usable log-probabilities: {self._key(anything).hex()}"
+        return self._traits.gives_logprobs()
 
     def _asking(self, method: str) -> Question:
         """Return how the model is asked by a method other than "auto"."""
@@ -157,15 +137,15 @@ class QuestionMaker:
             given |= {
                 "reader": VerbalReader(codes, names, multi_label=multi_label),
                 "max_tokens": max(settings.max_completion_tokens, _TOKENS_PER_SCORE * len(codes)),
-                "response_schema": verbal_schema(codes, most_properties=self._most_properties),
+                "response_schema": verbal_schema(codes, most_properties=self._traits.most_properties),
             }
         elif method == "logprobs":
             reader = LogprobReader(codes, names, multi_label=multi_label)
             by_name = HardReader(codes, names, multi_label=multi_label)
             given |= {
                 "reader": reader,
-                "top_logprobs": min(self._most_alternatives, len(codes) + _OTHER_ALTERNATIVES),
-                "decision": LogprobDecision(reader, by_name, self._gives_logprobs, self._remember),
+                "top_logprobs": self._traits.alternatives(len(codes)),
+                "decision": LogprobDecision(reader, by_name, self._gives_logprobs, self._traits.remember),
             }
         else:
             given |= {"reader": HardReader(codes, names, multi_label=multi_label)} | self._packing()
@@ -199,22 +179,3 @@ class QuestionMaker:
         if redact is None:
             return list(self._examples.fixed)
         return [replace(example, text=redacted(redact, example.text)) for example in self._examples.fixed]
-
-    @property
-    def _most_alternatives(self) -> int:
-        provider = PROVIDERS.get(self._chat.name)
-        return _MOST_ALTERNATIVES if provider is None else min(_MOST_ALTERNATIVES, provider.most_top_logprobs)
-
-    @property
-    def _may_give_logprobs(self) -> bool:
-        """Whether nothing is known against it."""
-        provider = PROVIDERS.get(self._chat.name)
-        if provider is None:
-            return True
-        return provider.most_top_logprobs > 0 and "logprobs" not in provider.family(self._chat.model).refuses
-
-    @property
-    def _most_properties(self) -> int:
-        """So many properties a response schema may have; a chat that is no provider of the table takes no schema."""
-        provider = PROVIDERS.get(self._chat.name)
-        return 0 if provider is None else provider.most_properties

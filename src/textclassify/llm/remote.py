@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import partial
 from time import monotonic
 
 import numpy as np
@@ -15,19 +13,17 @@ from numpy.typing import NDArray
 from textclassify.core.labels import LabelSchema
 from textclassify.core.progress import report
 from textclassify.core.scales import Status
-from textclassify.llm.chat import Chat, ChatRequest, ConnectedChat
-from textclassify.llm.engine import BLOCK, PIECE, READING_VERSION, RowRun
-from textclassify.llm.exchange import Exchange
+from textclassify.llm.access import Access
+from textclassify.llm.chat import Chat
+from textclassify.llm.engine import BLOCK, READING_VERSION, RowRun
 from textclassify.llm.in_process.likelihoods import Answers
-from textclassify.llm.money.budget import Budget
 from textclassify.llm.money.estimates import Estimate
-from textclassify.llm.money.prices import Price
 from textclassify.llm.money.question_estimates import estimate_of, requests_left
 from textclassify.llm.prompting.prompts import shown
 from textclassify.llm.prompting.templates import Template
 from textclassify.llm.question_making import Examples, QuestionMaker, RemoteSettings
 from textclassify.llm.rows import ScoredRows
-from textclassify.llm.store.cache import ResponseCache
+from textclassify.llm.workers import PIECE
 
 logger = logging.getLogger(__name__)
 
@@ -40,39 +36,28 @@ class RemoteModel:
     """A remote model with its cache, prompts and budget.
 
     Args:
-        chat: the model.
+        access: the model, its cache and its limits.
         schema: the labels.
         settings: how it is asked.
-        cache: where replies and scores are kept.
         examples: what its prompts show beside the text.
         template: of the prompt; None = the library's.
-        price: of the model; None = unknown.
-        budget: what the run may cost.
 
     """
 
     def __init__(
         self,
-        chat: Chat,
+        access: Access,
         schema: LabelSchema,
         settings: RemoteSettings,
-        cache: ResponseCache,
         *,
         examples: Examples = _NONE,
         template: Template | None = None,
-        price: Price | None = None,
-        budget: Budget | None = None,
     ) -> None:
-        self.chat = chat
+        self.access = access
         self.schema = schema
-        self.settings = settings
-        self.cache = cache
-        self.price = price
-        self.budget = budget
-        self.key: Callable[[ChatRequest], bytes] = (
-            chat.key if isinstance(chat, ConnectedChat) else partial(ChatRequest.key, provider=chat.name)
-        )
-        self.question = QuestionMaker(chat, self.key, schema, settings, examples, template, cache).question()
+        self.question = QuestionMaker(
+            access.chat, access.key, schema, settings, examples, template, access.cache
+        ).question()
 
     async def score(self, texts: Sequence[str]) -> Answers:
         """Return the answers to texts, in their order.
@@ -96,11 +81,11 @@ class RemoteModel:
             done += len(scored.rows)
             report("texts", done, n, run.exchange.told(monotonic() - began))
 
-        async with self._opened() as chat:
+        async with self.access.opened() as chat:
             run = self._run(chat, take)
             await run.score(texts)
         self.question = run.question
-        if self.settings.cache_only:
+        if self.access.cache_only:
             _name_missing(status)
         return Answers(values, status, run.question.reader.scale, method, np.zeros(n, dtype=np.bool_), cost)
 
@@ -119,7 +104,7 @@ class RemoteModel:
             if ahead >= _ROWS_AHEAD:
                 gate.clear()
 
-        async with self._opened() as chat:
+        async with self.access.opened() as chat:
             run = self._run(chat, take, gate)
             scoring = asyncio.create_task(run.score(texts))
             scoring.add_done_callback(lambda _: arrived.set())
@@ -147,19 +132,27 @@ class RemoteModel:
             n_rows: all rows, blank ones among them.
 
         """
-        question = self.question
+        question, access = self.question, self.access
         asked = list(map(question.shown, texts))
         distinct = list(dict.fromkeys(asked))
         left: dict[str, int] = {}
         for start in range(0, len(distinct), BLOCK):
             block = distinct[start : start + BLOCK]
             keys = [question.row_key(text) for text in block]
-            known = self.cache.rows(keys, READING_VERSION)
+            known = access.cache.rows(keys, READING_VERSION)
             unscored = [text for text, key in zip(block, keys, strict=True) if key not in known]
             for piece in range(0, len(unscored), PIECE):  # as in a run, which packs texts piece by piece
-                left |= requests_left(question, unscored[piece : piece + PIECE], self.key, self.cache.get_many)
+                left |= requests_left(
+                    question, unscored[piece : piece + PIECE], self.access.key, self.access.cache.get_many
+                )
         return estimate_of(
-            question, asked, distinct, left, price=self.price, provider=self.chat.name, blank=n_rows - len(texts)
+            question,
+            asked,
+            distinct,
+            left,
+            price=self.access.price,
+            provider=self.access.chat.name,
+            blank=n_rows - len(texts),
         )
 
     def preview(self, text: str) -> str:
@@ -167,24 +160,9 @@ class RemoteModel:
         (prompt,) = self.question.prompts.of([text])
         return shown(prompt, self.question.shown(text))
 
-    def _opened(self) -> AbstractAsyncContextManager[Chat]:
-        """Return the chat with its connections; one that must not be asked needs none."""
-        if self.settings.cache_only or not isinstance(self.chat, ConnectedChat):
-            return nullcontext(self.chat)
-        return self.chat.connected()
-
     def _run(self, chat: Chat, take: Callable[[ScoredRows], None], gate: asyncio.Event | None = None) -> RowRun:
-        exchange = Exchange(
-            chat,
-            self.cache,
-            self.key,
-            concurrency=self.settings.concurrency,
-            price=self.price,
-            budget=self.budget,
-            cache_only=self.settings.cache_only,
-            keeps_rows_at_once=self.question.texts_per_request > 1,
-        )
-        return RowRun(exchange, self.cache, self.question, take, gate)
+        exchange = self.access.exchange(chat, keeps_rows_at_once=self.question.texts_per_request > 1)
+        return RowRun(exchange, self.access.cache, self.question, take, gate)
 
 
 def _name_missing(status: NDArray[np.uint8]) -> None:

@@ -17,6 +17,11 @@ from textclassify.runs.config import Config
 
 logger = logging.getLogger(__name__)
 
+_CONNECTION = (
+    *("provider", "model", "base_url", "api_key_env", "cache_dir", "random_state"),
+    *("concurrency", "requests_per_minute", "tokens_per_minute", "timeout", "max_retries"),
+)
+"""Settings of a language model that hold whatever it is asked."""
 FEW = 20
 """Labels up to which a small local model is shown one example of each: one prefix, read once."""
 
@@ -53,27 +58,48 @@ def build_fusion(config: Config, labels: LabelSchema | None = None) -> tuple[Fus
 
 
 def build_llm(config: Config) -> TextClassifier:
-    """Return the one configured language model, which labels zero-shot by the configured labels.
+    """Return what labels zero-shot by the configured labels: the one language model, with `rac` behind retrieval.
 
     Each of its calls keeps `max_cost` and `offline`; whoever makes several of them opens `config.limited()` around all.
 
     Raises:
-        ConfigError: there are no labels, or there is not exactly one model.
+        ConfigError: there are no labels, or there is not exactly one model (with `rac`, at most one).
 
     """
     if config.labels is None:
         raise ConfigError("labels are needed to label without training: set `labels` to names, descriptions or a file")
-    if len(config.llms) != 1:
+    if len(config.llms) != 1 and not (config.rac and not config.llms):
         raise ConfigError(f"{len(config.llms)} language models are configured; labelling without training takes one")
     idle = [name for name in ("llm_budget", "max_risk") if getattr(config, name) is not None]
     if idle:
         logger.warning("%s: no part in labelling without training; a fusion that was trained can keep it", listed(idle))
-    ((provider, model),) = config.llms
     labels = LabelSchema.of(config.labels, multi_label=config.multi_label)
-    settings = _llm_settings(config, provider, model, few_labels=False)
-    built: TextClassifier = class_of("llm")(labels, max_cost=config.max_cost, offline=config.offline, **settings)
+    kept: dict[str, Any] = {"max_cost": config.max_cost, "offline": config.offline}
+    built = _rac(config, labels, **kept) if config.rac else _llm(config, labels, few_labels=False, **kept)
     built.schema_ = labels
     return built
+
+
+def _llm(
+    config: Config, labels: LabelSchema | None, which: int = 0, *, few_labels: bool, **more: Any
+) -> TextClassifier:
+    """Return one of the configured language models, which chooses among all labels."""
+    provider, model = config.llms[which]
+    return class_of("llm")(labels, **_llm_settings(config, provider, model, few_labels=few_labels), **more)
+
+
+def _rac(config: Config, labels: LabelSchema | None, which: int = 0, **more: Any) -> TextClassifier:
+    """Return retrieval with one of the configured language models to check its labels; with none, retrieval alone."""
+    asked = None
+    if config.llms:
+        provider, model = config.llms[which]
+        settings = _llm_settings(config, provider, model, few_labels=False)
+        settings = {name: setting for name, setting in settings.items() if name in _CONNECTION}
+        asked = class_of("llm")(None, **settings, **more)
+    options = _given(config, "top_k", "decision")
+    if labels is not None:  # in a fusion, the fusion decides
+        options |= _given(config, "min_probability", "margin", "other")
+    return class_of("rac")(labels, asked, random_state=config.random_state, **options)
 
 
 def _free_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]:
@@ -102,11 +128,12 @@ def _free_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]
 def _llm_sources(config: Config, notes: list[str], *, few_labels: bool) -> dict[str, TextClassifier]:
     sources: dict[str, TextClassifier] = {}
     named = "llm_provider" in config.model_fields_set
-    for provider, model in config.llms:
-        classifier = class_of("llm")(**_llm_settings(config, provider, model, few_labels=few_labels))
+    kind = "rac" if config.rac else "llm"
+    for which, (provider, _) in enumerate(config.llms):
+        classifier = _rac(config, None, which) if config.rac else _llm(config, None, which, few_labels=few_labels)
         if provider == "local" and not _usable(classifier, notes, named=named):
             continue
-        name = "llm" if len(config.llms) == 1 else f"llm_{provider}"
+        name = kind if len(config.llms) == 1 else f"{kind}_{provider}"
         sources[name if name not in sources else f"{name}_{len(sources) + 1}"] = classifier
     return sources
 

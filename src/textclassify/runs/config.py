@@ -45,6 +45,8 @@ class Config(BaseModel):
     `tokens_per_minute`, `llm_timeout`, `max_retries` and `concurrency` how fast; `max_cost` caps what all
     language models together may cost, in US dollars: in one training with its evaluation, in one evaluation, in one
     prediction; `offline` allows them addresses of this machine only.
+    `rac` has language models check the `top_k` labels that retrieval finds, by a `decision`, instead of choosing among
+    all; where nothing is trained, `min_probability`, `margin` and `other` say what stays unlabelled.
     Fusion: `combiner` "auto", or "mlp", "embeddings" or "joint" for one network whatever it is worth; `metric` is what
     must not suffer and what thresholds are tuned for; `calibrator` how probabilities are calibrated; `non_empty`
     whether a text always gets a label; `guard` the share of rows that is kept for guarantees; `fusion_*` shape the
@@ -98,6 +100,13 @@ class Config(BaseModel):
 
     linear: bool = True
     similarity: bool = True
+
+    rac: bool = False
+    top_k: int | None = Field(None, ge=1)
+    decision: Literal["best", "first_yes", "listwise", "pairwise"] | None = None
+    min_probability: float | None = Field(None, ge=0, le=1)
+    margin: float | None = Field(None, ge=0, le=1)
+    other: str | int | bool | None = None
 
     combiner: Literal["auto", "mlp", "embeddings", "joint"] = "auto"
     metric: Literal["accuracy", "macro_f1", "micro_f1", "subset_accuracy", "log_loss"] | None = None

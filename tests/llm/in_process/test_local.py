@@ -18,12 +18,9 @@ from textclassify.llm.in_process import answer_scores  # noqa: E402
 from textclassify.llm.in_process.chat_tokens import ChatTokenizer  # noqa: E402
 from textclassify.llm.in_process.local import TEXT_SLOT, LocalScorer  # noqa: E402
 
-CHATML = (
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
+from .tiny import CHATML, tiny_folder, tiny_tokenizer  # noqa: E402
+
 NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turn') }}{% endif %}" + CHATML
-CORPUS = ["the cat sat on the mat", "sports and world news", "business is business", "user assistant system label"] * 9
 
 
 @dataclass(frozen=True)
@@ -35,49 +32,6 @@ class Turn:
 TURNS = [Turn("system", "Label the text."), Turn("user", f"Text: {TEXT_SLOT}\nLabel:")]
 TEXTS = ["the cat", "", "sports news and the world and the business of cats", "mat"]
 LABELS = ["sports", "world news", "world", "business"]
-
-
-def tiny_tokenizer(chat_template=CHATML):
-    raw = tokenizers.Tokenizer(tokenizers.models.BPE())
-    raw.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = tokenizers.decoders.ByteLevel()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=320,
-        special_tokens=["<|im_start|>", "<|im_end|>"],
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    raw.train_from_iterator(CORPUS, trainer)
-    raw.add_tokens(["<think>"])
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|im_end|>")
-    tokenizer.chat_template = chat_template
-    return tokenizer
-
-
-def tiny_folder(
-    folder,
-    *,
-    model_class="LlamaForCausalLM",
-    config_class="LlamaConfig",
-    initializer_range=0.3,
-    positions=128,
-    **options,
-):
-    tokenizer = tiny_tokenizer()
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
-    config = getattr(transformers, config_class)(
-        vocab_size=len(tokenizer),
-        num_key_value_heads=2,
-        max_position_embeddings=positions,
-        initializer_range=initializer_range,
-        eos_token_id=1,
-        **sizes,
-        **options,
-    )
-    getattr(transformers, model_class)(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GoldFigure:
-    """How often one system is right, and how far the student is ahead of it (None for the student itself)."""
+    """How often one system is right on n rows, and how far the student is ahead there (None for the student itself)."""
 
     system: str
     right: Interval
     lead: Interval | None
+    n: int
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ class DistillationReport:
 
         rows: list[dict[str, Any]] = [_row("agreement with the teacher", "student", self.agreement, self.n_measured)]
         for one in self.gold:
-            rows.append(_row("share right", one.system, one.right, self.n_gold_measured))
+            rows.append(_row("share right", one.system, one.right, one.n))
             if one.lead is not None:
-                rows.append(_row("lead of the student", one.system, one.lead, self.n_gold_measured))
+                rows.append(_row("lead of the student", one.system, one.lead, one.n))
         return pd.DataFrame(rows)
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def figure_of(
     lead = None
     if against is not None:
         lead = bootstrap_mean(correct_per_row(test.gold, _codes(against)) - right, test.clusters)
-    return GoldFigure(name, wilson_interval(int(right.sum()), len(right)), lead)
+    return GoldFigure(name, wilson_interval(int(right.sum()), len(right)), lead, len(right))
 
 
 def _codes(result: ClassificationResult) -> NDArray[np.int64]:

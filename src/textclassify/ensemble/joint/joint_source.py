@@ -52,7 +52,7 @@ def fit_joint(
     from textclassify.ensemble.joint.remembered import RememberedScores
 
     encoder, models = _parts(training.sources)
-    remembered = {name: RememberedScores(clone(model).fit(data)) for name, model in models.items()}
+    remembered = {name: RememberedScores(clone(model).fit_as_source(data)) for name, model in models.items()}
     for model in remembered.values():
         model.predict_scores([data.texts[row] for row in training.asked(model, data, folds)])
     given: dict[str, Any] = {"ml_lr": encoder.learning_rate, "epochs": encoder.num_epochs}

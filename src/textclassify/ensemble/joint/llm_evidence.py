@@ -53,7 +53,7 @@ def fitted_source(source: TextClassifier, data: TrainingData) -> TextClassifier:
             f"{type(source).__name__} would be trained on the rows that it scores, and trusted too much; "
             "pass sources that need no training, or fit it on other rows first"
         )
-    fitted: TextClassifier = clone(source).fit(data)
+    fitted: TextClassifier = clone(source).fit_as_source(data)
     return fitted
 
 

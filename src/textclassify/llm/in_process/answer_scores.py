@@ -43,7 +43,7 @@ def score_answers(
         return scores
     longest = max(map(len, prompts)) + max(map(len, answers))
     with torch.inference_mode():
-        if not _reads_trees(model, longest):
+        if not reads_trees(model, longest):
             logger.info("%s is scored answer by answer, which is slow", type(model).__name__)
             for row, prompt in enumerate(prompts):
                 scores[row] = [_plain_score(model, prompt, answer) for answer in answers]
@@ -153,7 +153,7 @@ def _plain_score(model: Any, prompt: Tokens, answer: Tokens) -> float:
     return float(steps.sum())
 
 
-def _reads_trees(model: Any, longest: int) -> bool:
+def reads_trees(model: Any, longest: int) -> bool:
     """Whether the model takes masks of our own: plain attention to all tokens before, or a window that holds all."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())

@@ -100,6 +100,12 @@ class ChatTokenizer:
             prompts.append(PromptTokens((*before, *fitting, *after), truncated))
         return prompts
 
+    def conversation(self, turns: Sequence[Turn]) -> tuple[int, ...]:
+        """The tokens of a whole conversation, up to the next answer."""
+        pieces = self._pieces(turns, answer_next=True)
+        ids = ([piece] if isinstance(piece, int) else self._plain([piece])[0] for piece in pieces)
+        return tuple(itertools.chain.from_iterable(ids))
+
     def answer(self, label: str) -> tuple[int, ...]:
         """The tokens of a whole answer: the label and the end of the turn."""
         # In a transcript the answer follows a colon.

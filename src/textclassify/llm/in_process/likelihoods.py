@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from textclassify.core.labels import LabelSchema
 from textclassify.core.progress import report
 from textclassify.core.scales import Method, Scale, Status
 from textclassify.core.texts import wording
+from textclassify.llm.in_process.kept_likelihoods import KeptLikelihoods, Scored, likelihood_key
 from textclassify.llm.prompting.demonstrations import Demonstration
 from textclassify.llm.prompting.prompts import Prompt, shown, statement_prompt, yes_no_prompt
 from textclassify.llm.store.cache import ResponseCache
@@ -44,14 +42,6 @@ class Answers:
     method: NDArray[np.uint8]
     truncated: NDArray[np.bool_]
     cost: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """What is known, and cached, about one text: a log-likelihood per answer, and whether its end was left out."""
-
-    log_likelihoods: list[float]
-    truncated: bool
 
 
 @dataclass(frozen=True)
@@ -110,7 +100,7 @@ class Likelihoods:
         task: str,
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the log-likelihood of each answer for each text, (n, answers), and which texts were cut, (n,)."""
-        found: dict[str, _Scored] = {}
+        found: dict[str, Scored] = {}
         # Prompts that begin alike are read together, so the few texts that are themselves examples come apart.
         for beside, together in _by_shown(texts, demonstrations):
             found |= self._of_one_prompt(asked(beside), together, task)
@@ -118,9 +108,10 @@ class Likelihoods:
         values = np.array([found[text].log_likelihoods for text in texts]).reshape(len(texts), width)
         return values, np.array([found[text].truncated for text in texts], dtype=np.bool_)
 
-    def _of_one_prompt(self, prompt: Prompt, texts: Sequence[str], task: str) -> dict[str, _Scored]:
-        keys = {text: self._key(prompt, text) for text in texts}
-        found = self._kept(keys, len(prompt.answers))
+    def _of_one_prompt(self, prompt: Prompt, texts: Sequence[str], task: str) -> dict[str, Scored]:
+        identity, memory = self.scorer.identity, KeptLikelihoods(self.cache)
+        keys = {text: likelihood_key(identity, prompt.messages, prompt.answers, text) for text in texts}
+        found = memory.of(keys, dict.fromkeys(keys, len(prompt.answers)))
         missing = [text for text in keys if text not in found]
         if missing:
             scored = self.scorer.log_likelihoods(
@@ -130,53 +121,13 @@ class Likelihoods:
                 show_progress=lambda done, total: report(task, done, total),
             )
             values = scored.values.astype(np.float64).tolist()
-            new = dict(zip(missing, map(_Scored, values, scored.truncated.tolist()), strict=True))
-            self._keep({keys[text]: one for text, one in new.items()})
+            new = dict(zip(missing, map(Scored, values, scored.truncated.tolist()), strict=True))
+            memory.keep((keys[text], one) for text, one in new.items())
             found |= new
         n_cut = sum(one.truncated for one in found.values())
         if n_cut:
             logger.warning("%d of %d texts did not fit into the prompt and were cut", n_cut, len(found))
         return found
-
-    def _kept(self, keys: Mapping[str, bytes], n_answers: int) -> dict[str, _Scored]:
-        """Return what is kept about texts with these keys; an entry that cannot be read makes room for a new one."""
-        if self.cache is None:
-            return {}
-        known = self.cache.get_many(list(keys.values()))
-        found: dict[str, _Scored] = {}
-        damaged: list[bytes] = []
-        for text, key in keys.items():
-            if key in known:
-                one = _scored(known[key], n_answers)
-                if one is None:
-                    damaged.append(key)
-                else:
-                    found[text] = one
-        if damaged:
-            logger.warning("%d kept scores cannot be read and are computed again", len(damaged))
-            self.cache.forget(damaged)
-        return found
-
-    def _keep(self, found: dict[bytes, _Scored]) -> None:
-        if self.cache is not None:
-            for key, one in found.items():
-                self.cache.put(key, orjson.dumps(asdict(one)))
-            self.cache.flush()
-
-    def _key(self, prompt: Prompt, text: str) -> bytes:
-        turns = [(message.role, message.content) for message in prompt.messages]
-        whole = [self.scorer.identity, turns, prompt.answers, text]
-        return hashlib.sha256(json.dumps(whole).encode()).digest()
-
-
-def _scored(body: bytes, n_answers: int) -> _Scored | None:
-    """Return what a kept entry holds; None where it is damaged."""
-    try:
-        one = _Scored(**orjson.loads(body))
-        is_whole = len(one.log_likelihoods) == n_answers and {type(value) for value in one.log_likelihoods} <= {float}
-    except (ValueError, TypeError):
-        return None
-    return one if is_whole and isinstance(one.truncated, bool) else None
 
 
 def _by_shown(

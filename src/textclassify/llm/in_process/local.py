@@ -8,7 +8,7 @@ import functools
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,8 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textclassify.errors import ConfigError
+from textclassify.llm.choices import Choice
 from textclassify.llm.in_process.answer_scores import ShowProgress, score_answers
 from textclassify.llm.in_process.chat_tokens import ChatTokenizer, PromptTokens, Turn
+from textclassify.llm.in_process.prompt_forest import TokenQuestion
+from textclassify.llm.in_process.question_scores import question_scores
+from textclassify.llm.in_process.writing import written
 from textclassify.llm.prompting.prompts import TEXT_SLOT
 from textclassify.models.dependencies import needs_extra
 from textclassify.models.loading import load_causal_lm, usable_length
@@ -130,6 +134,43 @@ class LocalScorer:
             truncated=np.array([prompt.truncated for prompt in prompts], dtype=np.bool_),
             prompt_tokens=np.array([len(prompt.ids) for prompt in prompts], dtype=np.int64),
         )
+
+    def choices_scored(self, choices: Sequence[Choice]) -> Iterator[tuple[int, NDArray[np.float64], bool]]:
+        """Yield the place of each question, the log-likelihood of its answers (A,), and whether its text was cut.
+
+        They come in an order of their own: questions that begin alike, such as those about one text, are read together.
+
+        Raises:
+            ConfigError: a prompt whose instructions alone do not fit.
+            ModelError: the model cannot be had or loaded.
+        """
+        if not choices:
+            return
+        loaded = _loaded_once(self.source, self.device, self.precision)
+        context = min(loaded.context, self.max_tokens or loaded.context)
+        replies = functools.cache(lambda answers: tuple(loaded.chat.answer(answer) for answer in answers))
+        alike: dict[tuple[Any, ...], list[int]] = {}
+        for place, choice in enumerate(choices):
+            alike.setdefault((choice.messages, choice.answers), []).append(place)
+        prompts: dict[int, PromptTokens] = {}
+        for (messages, answers), places in alike.items():
+            room = context - max(map(len, replies(answers)))
+            texts = [choices[place].text for place in places]
+            prompts |= zip(places, loaded.chat.prompts(messages, texts, max_tokens=room), strict=True)
+        questions = [TokenQuestion(prompts[place].ids, replies(choice.answers)) for place, choice in enumerate(choices)]
+        for place, scores in question_scores(loaded.model, questions):
+            yield place, scores, prompts[place].truncated
+
+    def written(self, conversations: Sequence[Sequence[Turn]], *, max_tokens: int) -> Iterator[tuple[int, str | None]]:
+        """Yield the place of each conversation and what the model most likely says next; None where it does not fit.
+
+        Raises:
+            ModelError: the model cannot be had or loaded.
+        """
+        if conversations:
+            loaded = _loaded_once(self.source, self.device, self.precision)
+            room = min(loaded.context, self.max_tokens or loaded.context) - max_tokens
+            yield from written(loaded.model, loaded.chat, conversations, max_tokens=max_tokens, room=room)
 
 
 @dataclass(frozen=True, slots=True)

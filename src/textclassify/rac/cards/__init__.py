@@ -1,0 +1,1 @@
+"""Looking after label cards: what is wrong with them, and drafts of missing descriptions."""

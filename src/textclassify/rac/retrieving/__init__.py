@@ -1,0 +1,1 @@
+"""Parts of retrieval: members, their weights, search, candidates, hierarchies, recall."""

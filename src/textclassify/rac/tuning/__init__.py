@@ -1,0 +1,1 @@
+"""Where to work: the analytic model, coverage curves, operating points."""
