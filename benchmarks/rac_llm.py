@@ -49,7 +49,7 @@ class Asked:
     def systems(self, test: Rows) -> dict[str, Callable[[], RACClassifier | LLMClassifier]]:
         """Return how each system is made, cheapest first."""
         found: dict[str, Callable[[], RACClassifier | LLMClassifier]] = {RETRIEVAL: lambda: RACClassifier(test.schema)}
-        for decision in sorted(DECISIONS, key=("listwise", "pairwise", "first_yes", "best").index):
+        for decision in sorted(DECISIONS, key=("listwise", "pairwise", "first_yes", "best", "both").index):
             found[decision] = lambda decision=decision: RACClassifier(  # type: ignore[misc] # a default binds it
                 test.schema, self._llm(test), top_k=self.top_k, decision=decision, **self.options
             )

@@ -63,7 +63,7 @@ def label(
             "--decision",
             rich_help_panel=_ASKING,
             help="best: a question about each label. first_yes: until the first yes. listwise: all in one question, in "
-            "two orders. pairwise: then the two best against each other.",
+            "two orders. pairwise: then the two best against each other. both: best and listwise together.",
         ),
     ] = None,
     max_cost: MaxCost = None,

@@ -17,7 +17,7 @@ from textclassify.llm.choices import Choice, Chosen
 from textclassify.rac.deciding.posterior import posterior
 from textclassify.rac.retrieval import SimilarityClassifier
 from textclassify.rac.retrieving.candidates import Candidates, best_of
-from textclassify.rac.verification import YES_NO_DECISIONS, Choose, verify
+from textclassify.rac.verification import USES_YES_NO, Choose, verify
 from textclassify.rac.verifying.bias import CheckBias, near_misses
 from textclassify.rac.verifying.evidence import Evidence
 
@@ -134,7 +134,7 @@ class Labeller:
 
     def _bias(self, choose: Choose) -> CheckBias | None:
         """Return what the model says to labels that do not fit; None where it is not asked about one at a time."""
-        if self.decision not in YES_NO_DECISIONS:
+        if self.decision not in USES_YES_NO:
             return None
         bias = CheckBias.learn(self.schema, choose, near_misses(self.schema, lambda texts: self.candidates(texts, 8)))
         if bias.yes_rate >= ALWAYS:

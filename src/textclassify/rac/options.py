@@ -8,7 +8,7 @@ import numpy as np
 
 from textclassify.errors import ConfigError
 from textclassify.rac.retrieving.no_label import check_other
-from textclassify.rac.verification import YES_NO_DECISIONS, check_decision
+from textclassify.rac.verification import USES_YES_NO, check_decision
 
 if TYPE_CHECKING:
     from textclassify.rac.rac_classifier import RACClassifier
@@ -34,7 +34,7 @@ def check_options(classifier: RACClassifier) -> None:
         is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
         if not (is_number and 0 <= value <= 1) and not (name == "min_yes" and value is None):
             raise ConfigError(f"{name} is {value!r}; pass a probability, from 0 to 1")
-    if classifier.min_yes is not None and classifier.decision not in YES_NO_DECISIONS:
+    if classifier.min_yes is not None and classifier.decision not in USES_YES_NO:
         raise ConfigError(
             f"min_yes={classifier.min_yes} needs a yes or no to each label, and decision={classifier.decision!r} asks "
             "for none; pass decision='best', or leave it out"

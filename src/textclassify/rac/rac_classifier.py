@@ -46,7 +46,7 @@ MOST_EXAMPLES = 50
 """Examples per label that `fit` keeps."""
 MOST_CALIBRATION_ROWS = 100
 """Rows that `fit` asks a language model about, and never more than a third of all: the retriever must not know them."""
-WEIGHTS = {"first_yes": 1.0, "best": 1.0, "listwise": 1.0, "pairwise": 1.0}
+WEIGHTS = {"first_yes": 1.0, "best": 1.0, "listwise": 1.0, "pairwise": 1.0, "both": 0.7}
 """What a log-odd of a language model's evidence counts where no labelled row says it."""
 
 
@@ -66,7 +66,7 @@ class RACClassifier(HoldsModel, TextClassifier):
         top_k: labels per text that the model is asked about.
         decision: "best" (each candidate by a yes/no question), "first_yes" (the paper: most related first, stop at the
             first yes), "listwise" (one question over all candidates, in two orders), "pairwise" (listwise, then the two
-            best against each other).
+            best against each other), "both" ("best" and "listwise": the most questions, and the most evidence).
         examples: labelled texts that are added to the label cards: {label: [texts]}, a table, or a path.
         retriever: what ranks the labels; None = `SimilarityClassifier()`. Any classifier that was fitted on the same
             labels serves, too.

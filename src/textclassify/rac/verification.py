@@ -12,6 +12,7 @@ from textclassify.core.texts import did_you_mean, listed
 from textclassify.errors import ConfigError, DataError
 from textclassify.rac.retrieving.candidates import Candidates
 from textclassify.rac.verifying.bias import CheckBias
+from textclassify.rac.verifying.both import added_up
 from textclassify.rac.verifying.evidence import Evidence
 from textclassify.rac.verifying.listwise import chosen_among, chosen_between_best
 from textclassify.rac.verifying.questions import Questions
@@ -23,8 +24,11 @@ __all__ = ["DECISIONS", "YES_NO_DECISIONS", "CheckBias", "Choose", "check_decisi
 YES_NO_DECISIONS = ("first_yes", "best")
 """Decisions that ask about one candidate at a time, so that any number of them may fit."""
 
-DECISIONS = (*YES_NO_DECISIONS, "listwise", "pairwise")
+DECISIONS = (*YES_NO_DECISIONS, "listwise", "pairwise", "both")
 """How candidates are checked."""
+
+USES_YES_NO = (*YES_NO_DECISIONS, "both")
+"""Decisions whose evidence holds answers to yes/no questions, among others."""
 
 
 def verify(
@@ -49,6 +53,7 @@ def verify(
     - "listwise": "which fits best?" of all candidates together, in some orders, in one wave. Evidence is the log of a
       candidate's share against an even one, or against that of "none of these".
     - "pairwise": listwise, then the best two against each other, in a second wave.
+    - "both": "best" and "listwise", in two waves; the evidence is their sum.
 
     No answer to a question costs its row that answer only. What a text's evidence is does not depend on the others.
 
@@ -84,6 +89,12 @@ def verify(
         stops = decision == "first_yes" and not schema.multi_label
         ask = asked_until_yes if stops else asked_of_all
         return ask(waves, questions, codes, min_yes=min_yes, bias=bias)
+    if decision == "both":
+        single = asked_of_all(waves, questions, codes, min_yes=min_yes, bias=bias)
+        listed = chosen_among(
+            Waves(texts, choose), questions, codes, orders=orders, none_option=none_option, min_yes=min_yes
+        )
+        return added_up(single, listed)
     if decision == "listwise":
         return chosen_among(waves, questions, codes, orders=orders, none_option=none_option, min_yes=min_yes)
     return chosen_between_best(

@@ -103,7 +103,7 @@ class Config(BaseModel):
 
     rac: bool = False
     top_k: int | None = Field(None, ge=1)
-    decision: Literal["best", "first_yes", "listwise", "pairwise"] | None = None
+    decision: Literal["best", "first_yes", "listwise", "pairwise", "both"] | None = None
     min_probability: float | None = Field(None, ge=0, le=1)
     margin: float | None = Field(None, ge=0, le=1)
     other: str | int | bool | None = None

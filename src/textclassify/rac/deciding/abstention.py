@@ -48,8 +48,8 @@ def single_answers(
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return one label code per text, -1 = none, and the reasons why there is none, (n,) each.
 
-    The answer is the most probable candidate, unless the model denied all of them and a label that was not tried is more
-    probable; with `first_yes`, the first one that the model said yes to.
+    The answer is the most probable candidate, unless the model denied all of them and a label that was not tried is
+    more probable; with `first_yes`, the first one that the model said yes to.
 
     Args:
         probabilities: (n, K).
