@@ -114,3 +114,9 @@ def test_a_complete_file_is_only_copied(run) -> None:
     assert "nothing was asked" in result.stdout
     assert not result.stderr
     assert LabelSchema.of("new.json") == LabelSchema.of("labels.csv")
+
+
+def test_drafts_go_into_a_folder_that_is_new(run, llm) -> None:
+    """They were paid for."""
+    assert describe(run, llm, "--output", "new/described.yaml").exit_code == 0
+    assert Path("new/described.yaml").is_file()

@@ -155,6 +155,7 @@ def test_a_dry_run_asks_nobody(run, llm) -> None:
 
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)["total"]
+    assert "rows are questions here, about 90 texts" in json.loads(result.stdout)["notes"][0]
     assert 180 <= found["requests"] <= 190  # a few learn how readily the model says yes
     assert found["cost"]["expected"] > 0
     assert llm.asked == []
@@ -191,12 +192,18 @@ def test_the_budget_stops_a_run(run, llm) -> None:
         (("--min-precision", 0.9), ["--min-precision is chosen by labelled rows", "--gold"]),
         (("--gold", "topic", "--max-calls", 2), ["--max-calls is about questions", "--provider"]),
         (("--gold", "topics"), ["'topics' is neither a file nor a column of 'texts.csv'", "'topic'"]),
-        (("--gold", "id"), ["unknown label"]),
         (("--other", "rest"), ["--other 'rest' is none of the labels"]),
         (("--student", "linear"), ["--student linear needs --then-train"]),
         (("--then-train", "s", "--student", "forest"), ["unknown student 'forest'"]),
         (("--then-train", "train.csv"), ["'train.csv' is a file", "--then-train"]),
         (("--text-column", "txt"), ["'txt'"]),
+        (("--gold", "text"), ["--gold 'text' is the column of the texts"]),
+        (("--gold", "id"), ["--gold 'id', counting its rows that have a label: unknown label"]),
+        (("--examples", "texts.csv"), ["--examples 'texts.csv': the label in row 1 is missing"]),
+        (("--provider", "ollama"), ["pass --model NAME"]),
+        (("--margin", 0.5, "--multi-label"), ["--margin 0.5 is for texts with one label", "pass --min-probability"]),
+        (("--decision", "listwise", "--multi-label"), ["pass --decision best", "or --single-label"]),
+        (("--gold", "topic", "--min-precision", 0), ["--min-precision 0.0 is not a share"]),
     ],
 )
 def test_mistakes_are_one_line_with_the_remedy(run, words: tuple[object, ...], wanted: list[str]) -> None:
@@ -215,3 +222,36 @@ def test_the_help_says_what_the_command_is_for(run) -> None:
 
     assert "no training data" in shown
     assert "textclassify label tickets.csv" in shown
+
+
+def test_replies_that_say_nothing_have_a_next_step(run, llm) -> None:
+    """A status alone would leave a user alone with it."""
+    words = ("--provider", "openai", "--model", "gpt-4o-mini", "--lines")
+
+    result = run("label", "-", "-l", "labels.yaml", *words, stdin="my invoice\n")
+
+    assert llm.asked
+    assert "invalid means that the language model replied with none of the answers asked for" in result.stderr
+
+
+def test_one_label_is_pointed_out(run, folder: Path) -> None:
+    """Else every text would have it, and be sure of it, without a word."""
+    (folder / "one.yaml").write_text("labels: [billing]", encoding="utf-8")
+
+    assert "which every text gets" in run("label", "texts.csv", "-l", "one.yaml").stderr
+
+
+def test_rows_are_written_before_the_student_that_cannot_be_taught(run, folder: Path) -> None:
+    """What was labelled, and perhaps paid, is there, and a user knows where."""
+    result = run("label", "-", "-l", "labels.yaml", "--lines", "--out", "o.csv", "--then-train", "s", stdin="invoice\n")
+
+    assert result.exit_code == 1
+    assert "1 rows written to o.csv" in result.stderr
+    assert (folder / "o.csv").is_file()
+
+
+def test_the_point_to_work_at_is_told_in_flags(run) -> None:
+    """So that it can be typed."""
+    result = run("label", "texts.csv", "-l", "labels.yaml", "--gold", "topic", "--min-precision", 0.7)
+
+    assert "--top-k 2, --min-probability " in result.stderr

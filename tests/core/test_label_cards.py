@@ -75,6 +75,8 @@ def test_further_examples_come_after_those_there_and_each_once():
         ([{"name": "a", "excludes": ["x", 5]}], r"one of the excludes of label 'a' is 5 \(int\)"),
         ([{"name": "a", "include": "x"}], "unknown key 'include' in a label; did you mean 'includes'.*code$"),
         ([{"name": None}, "b"], "the name of label 1 is missing .* quote it"),
+        (["a", " "], r"the name of label 2 is blank \(' '\); give it one, or remove the label"),
+        ([1.5], r"the name of label 1 is 1.5 \(float\), .* quote it to make it text: '1.5'"),
         (["true", True], "quotes make a text"),
         ([{"name": "a", "label": "b"}], "unknown key 'label'"),
     ],

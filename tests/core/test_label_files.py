@@ -99,7 +99,8 @@ def test_names_in_a_table_have_the_type_of_the_labels_in_one(tmp_path, cells, na
         ("name\na\na\n", "label 'a' is listed 2 times"),
         ("name\n", "is empty"),
         ("", "is empty"),
-        ('name\n"a\n', "cannot be read"),
+        ('name\n"a\n', "cannot be read: .*see that every quotation mark is closed"),
+        ("name|code\na|1\n", "its header 'name.code' is one column; put commas between columns"),
     ],
 )
 def test_a_table_that_cannot_be_meant_says_where(tmp_path, content, message):
@@ -177,3 +178,14 @@ def test_a_comment_stands_above_its_description(tmp_path):
 def test_a_file_name_that_tells_no_format_is_refused(tmp_path):
     with pytest.raises(LabelError, match=r"cannot tell the format of .*labels.txt.*\.yaml"):
         write_label_file(LabelSchema(("a",)), tmp_path / "labels.txt")
+
+
+def test_commas_in_a_file_of_tabs_are_named(tmp_path):
+    """Else all of its header would be one unknown column."""
+    with pytest.raises(LabelError, match="'name,code' is one column; put tabs between columns"):
+        of(tmp_path, "name,code\na,1\n", "labels.tsv")
+
+
+def test_a_folder_is_no_label_file(tmp_path):
+    with pytest.raises(LabelError, match="is a folder; name a YAML, JSON or CSV file in it"):
+        LabelSchema.of(tmp_path)

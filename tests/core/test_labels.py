@@ -182,6 +182,8 @@ def test_yes_no_and_norway_are_names_in_a_label_file(tmp_path):
         ("labels: a, b", "cannot read labels from 'a, b'"),
         ("/etc/passwd", "holds only the text '/etc/passwd'"),
         ("labels:\n", "is empty"),
+        ("labels: []", "is empty"),
+        ("labels: {a: {description: x}}", "to say more about a label, list the labels"),
         ("labels: " + "[" * 5000, "nested too deeply"),
         ("labels: [01, 02]", "quote it to keep it: '01'"),
     ],
@@ -209,7 +211,7 @@ def test_a_description_of_an_unknown_label_is_refused():
         ({"description": ["x"]}, r"the description of label 'a' is \['x'\] \(list\), not a text"),
         ({"description": 5}, "in quotes"),
         ({"parent": "bb"}, "the parent of label 'a' is 'bb', which is no other label"),
-        ({"parent": "a"}, "no other label"),
+        ({"parent": "a"}, "the parent of label .a. is itself; name a broader label"),
     ],
 )
 def test_what_describes_a_label_is_of_its_type(card, message):

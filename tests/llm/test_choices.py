@@ -9,7 +9,7 @@ import pytest
 from textclassify import LLMClassifier
 from textclassify.core.scales import Method, Status
 from textclassify.errors import AuthenticationError, BudgetError, ConfigError
-from textclassify.llm.chat import ChatReply, Message, TokenLogprob
+from textclassify.llm.chat import ChatReply, Message, TokenLogprob, Usage
 from textclassify.llm.choices import Choice
 from textclassify.llm.choosing.asking import AskedChoice, AskingOptions, ChoiceAsking
 from textclassify.llm.model_traits import ModelTraits
@@ -54,6 +54,19 @@ def test_log_probabilities_are_shared_out_among_the_answers(over):
 
     assert np.exp(chosen.values[0]) == pytest.approx([8 / 9, 1 / 9])
     assert chosen.method.tolist() == [Method.LOGPROBS]
+
+
+def test_both_tries_of_a_question_are_paid(over, tmp_path, monkeypatch):
+    """What cannot be read was billed all the same."""
+    (tmp_path / "prices.yaml").write_text("scripted/scripted: {input: 1000, output: 1000}\n")
+    monkeypatch.setenv("TEXTCLASSIFY_PRICES", str(tmp_path / "prices.yaml"))
+    repaired = {True: ChatReply("yes", usage=Usage(100, 0)), False: ChatReply("?", usage=Usage(100, 0))}
+    classifier = over(lambda request: repaired["yes, no" in request.messages[-1].content])
+
+    chosen = classifier.choose(glad("won"))
+
+    assert (len(classifier.chat.asked), chosen.status[0]) == (2, Status.OK)
+    assert chosen.cost[0] == pytest.approx(0.2)
 
 
 def test_questions_may_have_different_numbers_of_answers(over):

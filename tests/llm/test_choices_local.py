@@ -131,3 +131,17 @@ def test_replies_are_the_most_likely_words_whoever_stands_beside_them_and_are_ke
     assert together.status.tolist() == [Status.OK, Status.OK, Status.TOO_LONG]
     assert again.texts == together.texts[:2]
     assert len(scorer.asked) == 3
+
+
+def test_a_kept_text_that_is_damaged_is_written_again(folder, cache, caplog):
+    scorer = Counting(folder)
+    questions = LocalQuestions(scorer, cache)
+    first = questions.write([asking("sports")], 4).texts
+    (key,) = [questions._writing_key(asking("sports"), 4)]
+    cache.forget([key])
+    cache.put(key, b'{"written": 5}')
+    cache.flush()
+
+    assert questions.write([asking("sports")], 4).texts == first
+    assert len(scorer.asked) == 2
+    assert "1 kept texts cannot be read" in caplog.text

@@ -193,3 +193,11 @@ def test_resolving_a_name_needs_no_torch():
     code = "import sys, textclassify.models.sources; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_sentences_are_compared_by_what_was_named_else_by_the_embedded_encoder(folder, monkeypatch):
+    assert sources.sentence_encoder(folder).origin == "named folder"
+    assert sources.sentence_encoder().origin == "embedded"
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setenv("TEXTCLASSIFY_MODEL_PATHS", f"roberta-base={folder}")
+    assert sources.sentence_encoder().origin == "path map"

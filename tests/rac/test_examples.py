@@ -51,3 +51,8 @@ def test_a_label_without_rows_has_no_examples():
     data = training_data(["one", "two"], ["a", "b"], schema=LabelSchema(("a", "b", "c")))
 
     assert set(examples_in(data)) == {"a", "b"}
+
+
+def test_what_is_no_list_of_examples_is_named():
+    with pytest.raises(LabelError, match="the examples of label 'a' are None; pass a list of texts"):
+        examples_by_label({"a": None}, SCHEMA)

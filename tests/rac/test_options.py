@@ -24,6 +24,8 @@ from .scripted_rac import LABELS, TEXTS, knows, rac
         ({"multi_label": True, "other": "bill"}, "other='bill' is for texts with one label"),
         ({"multi_label": True, "margin": 0.1}, "margin=0.1 is for texts with one label"),
         ({"multi_label": True, "decision": "listwise"}, "decision 'listwise' chooses one label"),
+        ({"multi_label": "yes"}, "multi_label is 'yes'; pass True, False, or None"),
+        ({"retriever": "bm25"}, "retriever is 'bm25'; pass a classifier such as"),
         ({"provider": "openai"}, "both llm= and provider='openai' are given"),
         ({"model": "gpt"}, "both llm= and model='gpt' are given"),
     ],

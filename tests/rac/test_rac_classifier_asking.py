@@ -8,7 +8,7 @@ import pytest
 
 from textclassify import LLMClassifier
 from textclassify.core.scales import Status
-from textclassify.errors import BudgetError, DataError
+from textclassify.errors import BudgetError, ConfigError, DataError
 from textclassify.llm.chat import ChatReply, Usage
 from textclassify.testing import FixedClassifier, ScriptedChat
 
@@ -71,6 +71,41 @@ def test_money_that_runs_out_loses_no_answer(make, tmp_path, monkeypatch):
     assert 0 < before < 90
     assert len({request.key("scripted") for request in chat.asked}) == len(chat.asked)
     assert (result.status == Status.OK).all()
+
+
+def test_examples_leave_the_process_redacted_alone(make, tmp_path):
+    """They stand in the place of a text where the model's bias is learned."""
+    chat = knows()
+    model = LLMClassifier(chat=chat, cache_dir=tmp_path, redact=lambda text: text.replace("Ann", "***"))
+
+    make(model, examples={"bill": ["Ann was billed"], "refund": ["pay Ann back"]}).predict(["for Ann"])
+
+    sent = {message.content for request in chat.asked for message in request.messages}
+    assert any("*** was billed" in words for words in sent)
+    assert not any("Ann" in words for words in sent)
+
+
+def test_no_label_is_no_answer_where_a_question_failed(make):
+    """It might have been a yes."""
+    ranks = FixedClassifier({}, default=[0.4, 0.3, 0.2], multi_label=True)
+    chat = ScriptedChat(lambda request: Status.REFUSED if question(request)[1] == "bill" else "no")
+
+    result = make(chat, retriever=ranks, multi_label=True, decision="first_yes").predict(["x"])
+
+    assert result.status.tolist() == [Status.ABSTAINED]
+    assert result.reasons == ["a check failed"]
+
+
+def test_all_rounds_of_a_prediction_share_one_budget(make, tmp_path, monkeypatch):
+    """A cap holds for what is called once, not for each of the rounds in which a model is asked."""
+    priced(tmp_path, monkeypatch, 1000)
+    chat = ScriptedChat(lambda _: ChatReply("no", usage=Usage(1000, 1)))
+    model = LLMClassifier(chat=chat, cache_dir=tmp_path / "replies", max_cost=10.0, concurrency=1)
+
+    with pytest.raises(BudgetError):
+        make(model, decision="first_yes", top_k=3).predict([f"text {number}" for number in range(5)])
+
+    assert len(chat.asked) <= 10
 
 
 def test_a_second_prediction_asks_nothing(make):
@@ -187,3 +222,29 @@ def test_costs_add_up(make, tmp_path, monkeypatch):
 def test_rows_to_measure_on_have_to_be_texts(make):
     with pytest.raises(DataError, match="row 1 is blank"):
         make(None).coverage_curve(["where is it", ""], ["bill", "bill"])
+
+
+@pytest.mark.parametrize(("decision", "kinds"), [("best", 1), ("listwise", 1), ("pairwise", 2), ("both", 2)])
+def test_the_first_question_of_each_kind_is_shown_and_not_asked(make, decision, kinds):
+    """What a user wants to read before money is spent; control tokens of the text are broken up, as when it is sent."""
+    chat = knows()
+
+    shown = make(chat, decision=decision).preview("where is it <|im_end|>")
+
+    assert shown.count("--- user ---") == kinds
+    assert "where is it < |im_end| >" in shown
+    assert "at most" in shown
+    assert chat.asked == []
+
+
+def test_a_question_that_nobody_is_asked_cannot_be_shown(make):
+    with pytest.raises(ConfigError, match="no language model is asked; pass llm="):
+        make().preview("where is it")
+    with pytest.raises(DataError, match="nobody is asked about the text ' ', which is blank"):
+        make(knows()).preview(" ")
+
+
+def test_a_row_that_was_not_called_has_no_calls(make, tmp_path):
+    alone = LLMClassifier(chat=knows(), cache_only=True, cache_dir=tmp_path / "replies")
+
+    assert make(alone).predict(TEXTS).details["calls"].tolist() == [0, 0, 0]

@@ -75,6 +75,26 @@ def test_rows_that_a_ranking_picked_do_not_calibrate(tmp_path):
     assert set(classifier.calibration_row_ids_.tolist()) == set(hash_texts(ROWS[40:]).tolist())
 
 
+def test_rows_that_are_examples_already_do_not_calibrate(tmp_path):
+    """Retrieval knows them, and beside it the model would seem to know nothing."""
+    given = {label: [text for text, gold in zip(ROWS[:40], GOLD, strict=False) if gold == label] for label in LABELS}
+
+    chat = knows(dict(zip(ROWS, GOLD, strict=True)))
+    classifier = rac(tmp_path, chat, retriever=EVEN, examples=given).fit(ROWS, GOLD)
+
+    assert set(classifier.calibration_row_ids_.tolist()) == set(hash_texts(ROWS[40:]).tolist())
+
+
+def test_what_a_fitted_retriever_has_seen_counts_as_seen(tmp_path, tiny_encoder):
+    schema = LabelSchema(LABELS, examples={"bill": ("the bill",)})
+    rows = training_data(["a dog", "late"], ["refund", "delivery"], schema=schema)
+    ranks = SimilarityClassifier(encoder=str(tiny_encoder)).fit(rows)
+
+    classifier = rac(tmp_path, retriever=ranks)
+
+    assert classifier.seen_row_ids.tolist() == hash_texts(["the bill"]).tolist()
+
+
 def test_rows_are_examples_of_their_labels(tiny_encoder):
     ranks = SimilarityClassifier(encoder=str(tiny_encoder))
     classifier = RACClassifier(["a", "b", "c"], retriever=ranks)

@@ -20,7 +20,7 @@ def test_checks_stop_at_the_first_yes():
     found = verify(["cat and dog"], candidates([[0, 1, 2]]), LABELS, Believer(knows), "first_yes")
 
     np.testing.assert_allclose(found.log_odds, [[-2, 2, np.nan]])
-    assert found.first_yes.tolist() == [1]
+    np.testing.assert_array_equal(found.said_yes, [[0, 1, np.nan]])
     assert found.calls.tolist() == [2]
 
 
@@ -37,7 +37,7 @@ def test_a_candidate_whose_check_failed_is_passed_over():
 
     np.testing.assert_allclose(found.log_odds, [[np.nan, 2, np.nan]])
     assert found.status.tolist() == [Status.REFUSED]
-    assert found.first_yes.tolist() == [1]
+    np.testing.assert_array_equal(found.said_yes, [[np.nan, 1, np.nan]])
 
 
 @pytest.mark.parametrize(("min_yes", "yes"), [(0.5, [1, 0]), (0.9, [0, 0]), (0.1, [1, 1])])
@@ -76,6 +76,6 @@ def test_first_yes_stops_as_often_as_its_error_rates_say(true_rate, false_rate):
     found = verify([f"text {row}" for row in range(n)], candidates([[0, 1, 2]] * n), LABELS, model, "first_yes")
 
     expected = [false_rate, (1 - false_rate) * true_rate]
-    assert np.mean(found.first_yes == 0) == pytest.approx(expected[0], abs=0.02)
-    assert np.mean(found.first_yes == 1) == pytest.approx(expected[1], abs=0.03)
+    assert np.mean(found.said_yes[:, 0] == 1) == pytest.approx(expected[0], abs=0.02)
+    assert np.mean(found.said_yes[:, 1] == 1) == pytest.approx(expected[1], abs=0.03)
     assert found.calls.mean() == pytest.approx(3 - 2 * expected[0] - expected[1], abs=0.05)

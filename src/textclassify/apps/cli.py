@@ -53,7 +53,7 @@ class _Commands(TyperGroup):
         except (KeyboardInterrupt, Exception) as error:
             if isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "exit_code") or ctx.params.get("debug"):
                 raise
-            lines, code = explained(error)
+            lines, code = explained(error, ctx.invoked_subcommand)
             for line in lines:
                 print(line, file=sys.stderr)
             raise typer.Exit(128 + _ended_by[0] if _ended_by and code == INTERRUPTED else code) from None

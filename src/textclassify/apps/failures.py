@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from re import Match
+
+from textclassify.errors import DataError, LabelError
 
 FAILED = 1
 OVER_BUDGET = 3
@@ -29,6 +34,17 @@ _FLAGS = {
     r"; pass api_key instead": "; set the provider's variable for a key instead",
 }
 """What Python's arguments in a message are on the command line."""
+_OPTIONS = "decision|margin|max_calls|min_precision|min_probability|model|provider|top_k"
+_LABELLING_FLAGS: dict[str, str | Callable[[Match[str]], str]] = {
+    r"pass base_url as an argument": "pass --base-url",
+    r" \(llm=None\)": "",
+    r"; name it 'label', or pass label_columns=\[\.\.\.\]": "; name it 'label'",
+    rf"(?<![\w-])({_OPTIONS})=\.\.\.": lambda found: f"{_flag(found[1])} NAME",
+    rf"(?<![\w-])({_OPTIONS})='?(\w+(?:\.\d+)?)'?": lambda found: f"{_flag(found[1])} {found[2]}",
+    r"(?<![\w-])(base_url|max_calls|min_precision|min_probability|top_k)\b": lambda found: _flag(found[1]),
+}
+"""The same for commands that take the options of a classifier by description one by one."""
+_LABELLING = ("label", "labels")
 _ROW = re.compile(r"\brow \d")
 
 
@@ -36,8 +52,8 @@ class InterruptedRunError(Exception):
     """Ctrl-C in a run; the message says what was kept."""
 
 
-def explained(error: BaseException) -> tuple[list[str], int]:
-    """Return the lines to show for an error, and the exit code."""
+def explained(error: BaseException, command: str | None = None) -> tuple[list[str], int]:
+    """Return the lines to show for an error of a command, and the exit code."""
     from textclassify.errors import BudgetError, TextClassifyError
 
     if isinstance(error, InterruptedRunError):
@@ -46,7 +62,7 @@ def explained(error: BaseException) -> tuple[list[str], int]:
         return ["interrupted: nothing was changed"], INTERRUPTED
     if isinstance(error, TextClassifyError):
         code = OVER_BUDGET if isinstance(error, BudgetError) else FAILED
-        return [f"error: {as_typed(line)}" for line in str(error).splitlines() if line.strip()], code
+        return [f"error: {as_typed(line, command)}" for line in str(error).splitlines() if line.strip()], code
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename!r}: " if error.filename else ""
         return [f"error: {where}{error.strerror}; check the path, its permissions and the free space"], FAILED
@@ -57,11 +73,26 @@ def explained(error: BaseException) -> tuple[list[str], int]:
     ], FAILED
 
 
-def as_typed(message: str) -> str:
-    """Return a message of the library in the words of the command line; its rows count from 0, which is said."""
+def as_typed(message: str, command: str | None = None) -> str:
+    """Return a message of the library in the words of a command; its rows count from 0, which is said."""
+    for pattern, said in _LABELLING_FLAGS.items() if command in _LABELLING else ():
+        message = re.sub(pattern, said, message)
     for pattern, flag in _FLAGS.items():
         message = re.sub(pattern, flag, message)
     return f"{message} (rows count from 0, the header aside)" if _ROW.search(message) else message
+
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
+@contextmanager
+def said_of(where: str) -> Iterator[None]:
+    """Have messages about unusable rows or labels begin with the option, and the file, that they come from."""
+    try:
+        yield
+    except (DataError, LabelError) as error:
+        raise type(error)(f"{where}: {error}") from error
 
 
 def quiet_pipe() -> None:

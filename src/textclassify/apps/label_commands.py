@@ -123,6 +123,7 @@ def describe(
 def _write(drafts: Drafts, output: Path, model: str, say: Say) -> None:
     from textclassify.core.label_files import label_format, write_label_file
 
+    output.parent.mkdir(parents=True, exist_ok=True)
     comments = dict.fromkeys(drafts.drafted, f"drafted by {model}; please edit")
     write_label_file(drafts.schema, output, comments=comments)
     if drafts.schema.multi_label and label_format(output) not in {"yaml", "json"}:

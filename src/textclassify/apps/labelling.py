@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import numpy as np
 
 from textclassify.apps.asked_models import asks_remotely, resumable
+from textclassify.apps.failures import said_of
 from textclassify.apps.predicting import (
     PIECE,
     PIECE_OF_REMOTE,
@@ -34,6 +35,9 @@ from textclassify.llm.money.estimates import UNKNOWN_PRICE, dollars
 
 if TYPE_CHECKING:
     from textclassify.rac.rac_classifier import RACClassifier
+
+_UNREADABLE = Status.INVALID.name.lower()
+"""The reason of a row about which the language model said nothing that can be read."""
 
 
 def rac_classifier(
@@ -75,7 +79,8 @@ def rac_classifier(
             raise ConfigError(f"{flag} {value!r} needs --provider, which says whom to ask; known: local, openai, ...")
     schema = LabelSchema.of(labels, multi_label=multi_label)
     if examples is not None:
-        schema = schema.with_examples(examples_by_label(examples, schema))
+        with said_of(f"--examples {str(examples)!r}"):
+            schema = schema.with_examples(examples_by_label(examples, schema))
     asked = None if provider is None else LLMClassifier(provider=provider, model=model, base_url=base_url)
     found = RACClassifier(
         schema,
@@ -156,6 +161,11 @@ class Labelling:
         if self.classifier.asks_llm and self.n_rows:
             per_text = self.n_calls / self.n_rows
             yield f"questions about texts: {self.n_calls:,}, {per_text:.2f} each; spent now: {self.cost_in_words}"
+        if self.reasons[_UNREADABLE]:
+            yield (
+                f"note: {_UNREADABLE} means that the language model replied with none of the answers asked for; try "
+                "another --model or --decision"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts as plain JSON values; an unknown cost is null."""

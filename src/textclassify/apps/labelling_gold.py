@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from textclassify.apps.failures import said_of
 from textclassify.apps.row_streams import rows_in
 from textclassify.core import dataset
 from textclassify.core.columns import text_column_of
@@ -64,9 +65,11 @@ def gold_rows(
         if Path(gold).expanduser().is_file()
         else (*_labelled_table(file, gold, text_column), [gold])
     )
-    data = dataset.labelled_data(
-        table, schema=schema, text_column=column, label_columns=labels, multi_label=schema.multi_label
-    )
+    counted = "" if labels is None else ", counting its rows that have a label"
+    with said_of(f"--gold {gold!r}{counted}"):
+        data = dataset.labelled_data(
+            table, schema=schema, text_column=column, label_columns=labels, multi_label=schema.multi_label
+        )
     known = np.isin(data.row_ids, classifier.seen_row_ids)
     new = np.flatnonzero(~np.isin(data.clusters, data.clusters[known]))
     left_out = len(data) - len(new)
@@ -94,6 +97,8 @@ def _labelled_table(file: str, column: str, text_column: str | None) -> tuple[pd
         known = ", ".join(map(repr, list(table.columns)[:12]))
         raise DataError(f"--gold {column!r} is neither a file nor a column of {file!r}; columns: {known}")
     texts = text_column_of(table, text_column)
+    if column == texts:
+        raise DataError(f"--gold {column!r} is the column of the texts; name the one that holds labels")
     there = [_is_there(text) and _is_there(cell) for text, cell in zip(table[texts], table[column], strict=True)]
     if not any(there):
         raise DataError(f"column {column!r} of {file!r} has no label in any row; label some, or leave --gold out")

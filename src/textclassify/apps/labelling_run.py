@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from textclassify.apps.asked_models import asks_remotely, resumable
 from textclassify.apps.distilling import check_student_folder, student_named
 from textclassify.apps.estimating import RunEstimate, estimate_prediction, texts_in
+from textclassify.apps.failures import as_typed
 from textclassify.apps.labelling import Labelling, label_stream, rac_classifier
 from textclassify.apps.labelling_gold import Gold, at_operating_point, gold_rows, measured
 from textclassify.apps.predicting import check_output, format_for, output_stream
@@ -88,7 +89,13 @@ class LabellingRun:
     def estimate(self) -> RunEstimate:
         """Return what labelling the file would ask at most, and its cost; nothing is asked."""
         texts = texts_in(self.file, text_column=self.text_column, lines=self.lines)
-        return estimate_prediction(self.classifier, texts)
+        found = estimate_prediction(self.classifier, texts)
+        if not found.asked:
+            return found
+        note = (
+            f"rows are questions here, about {len(texts):,} texts and, a few, about what the model says to wrong labels"
+        )
+        return replace(found, notes=(note, *found.notes))
 
     def label(self) -> dict[str, Any]:
         """Label the file, say what came of it, and return the figures as plain JSON values.
@@ -117,11 +124,11 @@ class LabellingRun:
             )
         for sentence in labelling.summary():
             self.say(sentence)
+        if self.out is not None:
+            self.say(f"{labelling.n_rows:,} rows written to {self.out}")
         with resumable(asks, _AGAIN):
             found = self._measured(gold)
             taught = self._taught(labelling, gold)
-        if self.out is not None:
-            self.say(f"{labelling.n_rows:,} rows written to {self.out}")
         return {**labelling.to_dict(), "operating_point": point, "gold": found, "student": taught}
 
     def _check(self) -> str:
@@ -136,6 +143,8 @@ class LabellingRun:
             student_named(self.student, self.classifier)
         elif self.student is not None:
             raise ConfigError(f"--student {self.student} needs --then-train, the folder that it goes into")
+        if len(self.classifier.labels) == 1 and not self.classifier.labels.multi_label:
+            self.say("note: the label file has one label, which every text gets; add others, or pass --multi-label")
         wanted = [name for name, value in self.targets.items() if value is not None]
         if wanted and self.gold is None:
             flag = f"--{wanted[0].replace('_', '-')}"
@@ -162,7 +171,7 @@ class LabellingRun:
 
     def _chosen(self, gold: Gold) -> str:
         point = str(at_operating_point(self.classifier, gold.choosing, **self.targets))  # type: ignore[arg-type]
-        self.say(point)
+        self.say(as_typed(point, "label"))
         return point
 
     def _measured(self, gold: Gold | None) -> dict[str, Any] | None:

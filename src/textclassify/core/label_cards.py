@@ -28,7 +28,8 @@ def cards_of(labels: Any) -> list[Any]:
         for name, text in labels.items():
             if isinstance(text, list | Mapping):
                 raise LabelError(
-                    f"the description of label {name!r} is {text!r:.60}, not a text{did_you_mean(name, ['labels'])}"
+                    f"the description of label {name!r} is {text!r:.60}, not a text{did_you_mean(name, ['labels'])}; "
+                    "to say more about a label, list the labels, each as a mapping with the key `name`"
                 )
         return [{"name": name, "description": text} for name, text in labels.items()]
     if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
@@ -94,16 +95,16 @@ def check_cards(schema: LabelSchema) -> None:
     """
     known = set(schema.names)
     for what, mapping in (
-        ("description", schema.descriptions),
-        ("example", schema.examples),
-        ("parent", schema.parents),
-        ("list of inclusions", schema.includes),
-        ("list of exclusions", schema.excludes),
-        ("code", schema.codes),
+        ("a description", schema.descriptions),
+        ("an example", schema.examples),
+        ("a parent", schema.parents),
+        ("a list of inclusions", schema.includes),
+        ("a list of exclusions", schema.excludes),
+        ("a code", schema.codes),
     ):
         for name in mapping:
             if name not in known:
-                raise LabelError(f"a {what} is given for unknown label {name!r}{did_you_mean(name, schema.names)}")
+                raise LabelError(f"{what} is given for unknown label {name!r}{did_you_mean(name, schema.names)}")
     for name, text in schema.descriptions.items():
         _check_text(text, f"the description of label {name!r}")
     for what, lists in (("examples", schema.examples), ("includes", schema.includes), ("excludes", schema.excludes)):
@@ -133,7 +134,9 @@ def _name_of(row: Mapping[Any, Any], number: int) -> Label:
             f"the name of label {number} is missing ({name!r}); give it one, or, if it is called "
             "'null', quote it: a bare null or ~ means nothing in YAML and JSON"
         )
-    if not isinstance(name, str | int | float):
+    if isinstance(name, str) and not name.strip():
+        raise LabelError(f"the name of label {number} is blank ({name!r}); give it one, or remove the label")
+    if not isinstance(name, str | int) and not (isinstance(name, float) and name.is_integer()):
         raise LabelError(
             f"the name of label {number} is {name!s:.60} ({type(name).__name__}), but labels are str, int or bool; "
             f"{_QUOTE}: '{name!s:.60}'"
@@ -207,7 +210,9 @@ def _check_codes(codes: Mapping[Label, str]) -> None:
 
 def _check_parents(parents: Mapping[Label, Label], known: Collection[Label]) -> None:
     for name, parent in parents.items():
-        if parent not in known or parent == name:
+        if parent == name:
+            raise LabelError(f"the parent of label {name!r} is itself; name a broader label, or none")
+        if parent not in known:
             raise LabelError(
                 f"the parent of label {name!r} is {parent!r}, which is no other label"
                 f"{did_you_mean(parent, known)}; list it, too"

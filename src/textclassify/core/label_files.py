@@ -29,7 +29,7 @@ import yaml
 
 from textclassify.core.label_cards import CARD_KEYS
 from textclassify.core.label_encoding import Label
-from textclassify.core.settings_files import read_settings_file
+from textclassify.core.settings_files import read_settings_file, utf8_text
 from textclassify.core.texts import did_you_mean, listed
 from textclassify.errors import LabelError
 
@@ -65,9 +65,13 @@ def read_label_file(path: Path) -> Any:
         content = read(path)
     except FileNotFoundError:
         raise LabelError(f"no label file at {str(path)!r}; pass a YAML, JSON or CSV file, or a list of names") from None
-    except (OSError, ValueError, csv.Error) as error:
+    except IsADirectoryError:
+        raise LabelError(f"{where} is a folder; name a YAML, JSON or CSV file in it") from None
+    except csv.Error as error:
+        raise LabelError(f"{where} cannot be read: {error}; see that every quotation mark is closed") from error
+    except (OSError, ValueError) as error:
         raise LabelError(f"{where} cannot be read: {error}") from error
-    if content in (None, [], {"labels": None}):
+    if content in (None, [], {}, {"labels": None}, {"labels": []}, {"labels": {}}):
         raise LabelError(f"{where} is empty; list the labels under the key `labels`, or as the rows of a table")
     if isinstance(content, str):
         raise LabelError(f"{where} holds only the text {content!r:.60}; list the labels under `labels`")
@@ -122,13 +126,14 @@ def label_format(path: Path) -> str:
 def _read_table(path: Path) -> list[dict[str, Any]]:
     from textclassify.core.files import likely_delimiter, named_delimiter
 
-    content = _text_of(path)
+    content = utf8_text(path)
     first, _, rest = content.lstrip().partition("\n")
     named = named_delimiter(first)
     content = content if named is None else rest
-    likely = "\t" if path.suffix.lower() == ".tsv" else likely_delimiter(content.lstrip().partition("\n")[0])
+    is_tsv = path.suffix.lower() == ".tsv"
+    likely = "\t" if is_tsv else likely_delimiter(content.lstrip().partition("\n")[0])
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=named or likely, strict=True)
-    columns = _columns(next((row for row in reader if any(row)), []))
+    columns = _columns(next((row for row in reader if any(row)), []), is_tsv=is_tsv)
     cards = []
     for row in reader:
         if len(row) != len(columns) and any(row):
@@ -141,20 +146,17 @@ def _read_table(path: Path) -> list[dict[str, Any]]:
     return _typed(cards)
 
 
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start} is not UTF-8; save the file as UTF-8") from error
-
-
-def _columns(header: Sequence[str]) -> list[str]:
+def _columns(header: Sequence[str], *, is_tsv: bool) -> list[str]:
     """Return what each column holds; a nameless one is an exported index, which says nothing about labels."""
     columns = [title.strip().casefold() for title in header]
     columns = ["name" if column == "label" else column for column in columns]
     known = ("name", "label", *CARD_KEYS[1:])
     for column, title in zip(columns, header, strict=True):
         if column and column not in CARD_KEYS:
+            if len(columns) == 1 and {*re.split(r"[,;|\t]", column)} & {"name", "label"}:
+                raise ValueError(
+                    f"its header {title.strip()!r} is one column; put {'tabs' if is_tsv else 'commas'} between columns"
+                )
             raise ValueError(
                 f"unknown column {title.strip()!r}{did_you_mean(column, known)}; known: {listed(known, 9)}"
             )
@@ -211,7 +213,7 @@ def _typed(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _read_json_lines(path: Path) -> list[Any]:
     from textclassify.core.files import parsed_json
 
-    lines = enumerate(_text_of(path).split("\n"), start=1)
+    lines = enumerate(utf8_text(path).split("\n"), start=1)
     return [parsed_json(line, f"line {number}") for number, line in lines if line.strip()]
 
 

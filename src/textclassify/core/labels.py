@@ -74,7 +74,7 @@ class LabelSchema:
         if isinstance(labels, str | Path):
             labels = read_label_file(expanded(labels))
         if isinstance(labels, cls):
-            return replace(labels, multi_label=labels.multi_label if multi_label is None else multi_label)
+            return labels if multi_label in {None, labels.multi_label} else replace(labels, multi_label=multi_label)
         if isinstance(labels, Mapping) and _has_labels_within(labels):
             return cls._from_content(labels, multi_label=multi_label)
         return cls(**fields_of(cards_of(labels)), multi_label=bool(multi_label))

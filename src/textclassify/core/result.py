@@ -73,7 +73,12 @@ class ClassificationResult(Sequence[Any]):
 
     @property
     def confidence(self) -> NDArray[np.float64]:
-        """(n,) probability of the answer; multi-label: of every label's decision being right, the least certain one."""
+        """(n,) probability of the answer; multi-label: of every label's decision being right, the least certain one.
+
+        Where an answer stands for labels below it as well, their probability is in it (`details["confidence"]`).
+        """
+        if "confidence" in self.details:
+            return np.asarray(self.details["confidence"], dtype=np.float64)
         if self.multi_label:
             chosen = np.where(self.codes == 1, self.probabilities, 1 - self.probabilities)
             return np.asarray(chosen.min(axis=1))

@@ -49,6 +49,20 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole_number)
 
 
+def utf8_text(path: Path) -> str:
+    """Return what a text file holds, without the mark that some editors put before it.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: it is no UTF-8; the message says where.
+
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is not UTF-8; save the file as UTF-8") from error
+
+
 def read_settings_file(path: Path) -> Any:
     """Return what a YAML file holds, or a JSON file where the name ends so; None when it is empty.
 
@@ -57,7 +71,7 @@ def read_settings_file(path: Path) -> Any:
         ValueError: it is broken, no UTF-8, nested too deeply, or gives a key twice; the message says where.
 
     """
-    content = path.read_text(encoding="utf-8-sig")
+    content = utf8_text(path)
     try:
         if path.suffix.lower() == ".json":
             return json.loads(content, object_pairs_hook=_unique) if content.strip() else None

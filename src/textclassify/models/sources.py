@@ -86,6 +86,21 @@ def resolve(name: str | os.PathLike[str] | None, role: Role) -> ModelSource:
     return _on_hub(wanted)
 
 
+def sentence_encoder(name: str | os.PathLike[str] | None = None) -> ModelSource:
+    """Where an encoder is that compares sentences: the one named, else the embedded one, else the default one.
+
+    Raises:
+        ModelError: it cannot be had.
+    """
+    if name is not None:
+        return resolve(name, "encoder")
+    try:
+        return resolve(EMBEDDED_ENCODER, "encoder")
+    except ModelError:
+        logger.info("the embedded encoder is not installed; sentences are compared by the default encoder")
+        return resolve(None, "encoder")
+
+
 def _unnamed(role: Role) -> ModelSource:
     if role == "causal":
         return _embedded(EMBEDDED_LLM, None, role)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from textclassify.core import dataset
 from textclassify.core.labels import Label, LabelSchema
 from textclassify.core.types import TrainingData
+from textclassify.errors import LabelError
 
 Examples = dict[Label, list[str]]
 
@@ -23,11 +24,14 @@ def examples_by_label(examples: Any, schema: LabelSchema) -> Examples:
         schema: the labels.
 
     Raises:
-        LabelError: an example is of an unknown label.
+        LabelError: an example is of an unknown label, or what a label has is no list of texts.
         DataError: the table cannot be used.
 
     """
     if isinstance(examples, Mapping):
+        for name, texts in examples.items():
+            if not isinstance(texts, Iterable):
+                raise LabelError(f"the examples of label {name!r} are {texts!r:.60}; pass a list of texts")
         return {name: [texts] if isinstance(texts, str) else list(texts) for name, texts in examples.items()}
     return examples_in(dataset.labelled_data(examples, schema=schema, multi_label=schema.multi_label))
 

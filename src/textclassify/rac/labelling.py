@@ -24,7 +24,9 @@ from textclassify.rac.verifying.evidence import Evidence
 logger = logging.getLogger(__name__)
 
 ALWAYS = 0.9
-"""Share of yes to wrong labels from which a user is told."""
+"""Share of yes to wrong labels, or of texts with no yes at all, from which a user is told."""
+FEWEST_TEXTS = 20
+"""Texts below which the latter happens."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +116,21 @@ class Labeller:
             min_yes=self.min_yes,
             bias=bias,
             weight=self.weight,
+            none_option=self.other is not None,
         )
         if bias is not None:
             evidence.cost[0] += bias.cost  # of what all texts share, the first one bears the cost
+        _tell_of_refusal(evidence)
         return self.weighed(retrieved, candidates, evidence)
 
-    def questions(self, texts: Sequence[str]) -> list[Choice]:
-        """Return the questions that labelling texts asks at most, as far as they do not depend on answers."""
+    def questions(self, texts: Sequence[str], *, of_bias: bool = True) -> list[Choice]:
+        """Return the questions that labelling texts asks at most, as far as they do not depend on answers.
+
+        Args:
+            texts: those that are not blank.
+            of_bias: whether those come first that learn what the model says to labels that do not fit.
+
+        """
         asked: list[Choice] = []
 
         def note(choices: Sequence[Choice]) -> Chosen:
@@ -128,8 +138,10 @@ class Labeller:
             return _undecided(choices) if self.decision == "pairwise" else Chosen.nothing_yet(choices, Method.GIVEN)
 
         if self.choose is not None and len(texts):
-            self._bias(note)
-            verify(texts, self.candidates(texts, self.top_k), self.schema, note, self.decision)
+            if of_bias:
+                self._bias(note)
+            tried = self.candidates(texts, self.top_k)
+            verify(texts, tried, self.schema, note, self.decision, none_option=self.other is not None)
         return asked
 
     def _bias(self, choose: Choose) -> CheckBias | None:
@@ -158,10 +170,22 @@ class Labeller:
             source=self.source,
             method=np.where(said.asked, said.method, np.uint8(Method.SIMILARITY)),
             status=status.astype(np.uint8),
-            cost=said.cost,
+            cost=retrieved.cost + said.cost,
             fold=retrieved.fold,
         )
         return Found(scores, candidates, said, retrieved, self._other)
+
+
+def _tell_of_refusal(evidence: Evidence) -> None:
+    """Warn of a model that says no to every candidate of nearly every text."""
+    asked, refused = int(evidence.asked.sum()), int(evidence.all_said_no.sum())
+    if asked >= FEWEST_TEXTS and refused >= ALWAYS * asked:
+        logger.warning(
+            "the language model says no to all candidates of %d of %d texts: either the labels do not fit, or its no "
+            "says little. decision='listwise' asks which of the candidates fits best",
+            refused,
+            asked,
+        )
 
 
 def _undecided(choices: Sequence[Choice]) -> Chosen:

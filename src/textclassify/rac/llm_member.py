@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +13,7 @@ from textclassify.errors import ConfigError
 from textclassify.llm.chat import AbsentChat, Chat
 from textclassify.llm.chat_holding import absent
 from textclassify.llm.llm_classifier import LLMClassifier
+from textclassify.llm.money.limits import limited
 
 
 class HoldsModel:
@@ -55,6 +58,13 @@ class HoldsModel:
             options |= {"chat": self.llm} if self.llm is not None else {"provider": self.provider}
             self._made = (wanted, LLMClassifier(**options))
         return self._made[1]
+
+    @contextmanager
+    def _one_budget(self) -> Iterator[None]:
+        """Have all that is asked inside cost no more than one call of the model may, however many rounds it takes."""
+        model = self._model()
+        with limited(max_cost=None if model is None else model.max_cost):
+            yield
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment] # scikit-learn's is a dict

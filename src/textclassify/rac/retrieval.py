@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,8 +17,8 @@ from textclassify.core.scales import IN_SAMPLE, NEVER_TRAINED, SMALLEST_PROBABIL
 from textclassify.core.scores import Scores
 from textclassify.core.texts import hash_texts
 from textclassify.core.types import TrainingData
-from textclassify.errors import ConfigError, ModelError
-from textclassify.models.sources import EMBEDDED_ENCODER, ModelSource, resolve
+from textclassify.errors import ConfigError
+from textclassify.models.sources import EMBEDDED_ENCODER, ModelSource, sentence_encoder
 from textclassify.rac.retrieving.candidates import Candidates, checked_k
 from textclassify.rac.retrieving.hierarchy import LabelTree
 from textclassify.rac.retrieving.label_texts import Floats, LabelTexts, Vectors
@@ -27,8 +26,6 @@ from textclassify.rac.retrieving.member_choice import RetrievalReport
 from textclassify.rac.retrieving.no_label import check_other, with_code_left_out, without
 from textclassify.rac.retrieving.retriever import Retriever
 from textclassify.rac.retrieving.search import with_blank_rows
-
-logger = logging.getLogger(__name__)
 
 NO_LABEL_SIMILARITY = 0.1
 """The similarity of "no label at all", or of the label for it: a text far from every card has none, or that one."""
@@ -202,14 +199,7 @@ class SimilarityClassifier(TextClassifier):
         )
 
     def _source(self) -> ModelSource:
-        wanted = self.encoder if self.encoder is not None else getattr(self, "encoder_name_", None)
-        if wanted is not None:
-            return resolve(wanted, "encoder")
-        try:
-            return resolve(EMBEDDED_ENCODER, "encoder")
-        except ModelError:
-            logger.info("the embedded encoder is not installed; similarity uses the default encoder")
-            return resolve(None, "encoder")
+        return sentence_encoder(self.encoder if self.encoder is not None else getattr(self, "encoder_name_", None))
 
     def _write(self, folder: Path) -> dict[str, Any]:
         """Write no weights: the encoder is found again by its name."""

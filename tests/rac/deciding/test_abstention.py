@@ -85,6 +85,15 @@ def test_every_label_above_its_threshold_is_an_answer():
     assert multi([0.1, 0.2, 0.1], said(NO, NO)) == ([], "all answered no")
 
 
+def test_several_labels_without_a_yes_are_denied_only_where_all_were_answered():
+    """Where a yes is needed, a question without an answer might have been one."""
+    failed = said(NO, SILENT, status=Status.FAILED)
+
+    assert multi([0.1, 0.2, 0.1], failed, first_yes=True) == ([], "a check failed")
+    assert multi([0.1, 0.9, 0.1], failed, min_yes=0.5) == ([], "a check failed")
+    assert multi([0.1, 0.9, 0.1], failed) == ([1], None)
+
+
 def test_every_yes_is_an_answer():
     assert multi([0.1, 0.2, 0.9], said(YES, YES), first_yes=True) == ([0, 1], None)
     assert multi([0.1, 0.9, 0.9], said(YES, YES), first_yes=True, min_probability=0.5) == ([1], None)

@@ -45,6 +45,13 @@ def test_recall_is_that_of_the_candidates(multi_label):
     assert found.recall == pytest.approx(2 / 3)
 
 
+def test_a_row_without_labels_has_none_to_miss():
+    schema = LabelSchema(NAMES, multi_label=True)
+    data = training_data(["cat", "rain"], [["cat"], []], schema=schema)
+
+    assert calibrated(labeller(schema, Believer(lambda *_: 0.0), top_k=2), data).recall == 1.0
+
+
 def test_rows_without_an_answer_are_left_out():
     schema = LabelSchema(NAMES)
     silent = [(text, "") for text in TEXTS[:60]]

@@ -16,8 +16,11 @@ PRIOR = np.log([[0.5, 0.3, 0.15, 0.05]])
 
 
 def says(log_odds):
-    none = Evidence.none(*np.shape(log_odds))
-    return Evidence(np.array(log_odds, float), none.said_yes, none.calls, none.status, none.method, none.cost)
+    odds = np.array(log_odds, float)
+    n = len(odds)
+    return Evidence(
+        odds, np.full(odds.shape, np.nan), np.ones(n, int), np.zeros(n, "u1"), np.zeros(n, "u1"), np.zeros(n)
+    )
 
 
 def test_untried_labels_keep_their_proportions():

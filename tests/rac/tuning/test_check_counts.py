@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from textclassify.errors import ConfigError, DataError
-from textclassify.rac.tuning.check_counts import CheckCounts, yes_rate_flag
+from textclassify.errors import DataError
+from textclassify.rac.tuning.check_counts import CheckCounts
 
 
 def test_ranks_and_answers_are_counted_apart_for_right_and_wrong_labels():
@@ -29,7 +29,7 @@ def test_rates_are_drawn_to_the_middle_by_one_check():
 
 def test_two_right_candidates_in_a_row_are_refused():
     """The single-label model cannot describe them, and the message names the one that can."""
-    with pytest.raises(DataError, match=r"row 1 has 2 right candidates.*MultiLabelModel"):
+    with pytest.raises(DataError, match=r"row 1 has 2 right candidates.*one label"):
         CheckCounts.of([[True, False], [True, True]], np.ones((2, 2)))
 
 
@@ -45,28 +45,6 @@ def test_answers_that_do_not_fit_are_refused(hits, said, message):
     """Probabilities instead of answers would be counted as something else."""
     with pytest.raises(DataError, match=message):
         CheckCounts.of(hits, said)
-
-
-@pytest.mark.parametrize(("log_odds", "answer"), [(2.0, "yes"), (-2.0, "no")])
-def test_a_model_with_one_answer_for_everything_is_flagged(log_odds, answer):
-    """Also where its log-odds differ: only their sign is an answer."""
-    odds = log_odds + np.linspace(-1, 1, 40).reshape(8, 5)
-
-    assert f"says {answer} to 100.0% of 40 checks" in yes_rate_flag(odds)
-
-
-def test_a_few_other_answers_do_not_hide_it():
-    """95% of one kind is flagged, 90% is not."""
-    assert "95.0%" in yes_rate_flag([1.0] * 95 + [0.0] * 5)
-    assert yes_rate_flag([1.0] * 90 + [0.0] * 10) is None
-
-
-def test_few_checks_are_not_judged():
-    """Nineteen equal answers happen, and checks without an answer are none."""
-    assert yes_rate_flag([1.0] * 19 + [np.nan] * 50) is None
-    assert yes_rate_flag([]) is None
-    with pytest.raises(ConfigError, match=r"one_sided=0\.3"):
-        yes_rate_flag([1.0] * 30, one_sided=0.3)
 
 
 def test_calibration_rows_flag_checks_that_tell_nothing_apart():

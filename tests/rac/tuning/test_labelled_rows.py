@@ -106,6 +106,29 @@ def test_a_risk_bound_is_a_threshold_or_names_the_rows_it_takes(make):
         make(knows(answers)).risk_bound(TEXTS[:10], GOLD[:10], max_risk=0.01)
 
 
+def test_copies_of_a_text_are_no_further_evidence(make):
+    """Twenty copies of three texts are three texts."""
+    answers = dict(zip(TEXTS, GOLD, strict=True))
+    classifier = make(knows(answers))
+
+    with pytest.raises(DataError, match="3 have one"):
+        classifier.risk_bound(TEXTS[:3] * 20, GOLD[:3] * 20, max_risk=0.2)
+
+    narrow = make().coverage_curve(TEXTS, GOLD).iloc[-1]
+    wide = make().coverage_curve(TEXTS[:6] * 10, GOLD[:6] * 10).iloc[-1]
+    assert wide["risk_high"] - wide["risk_low"] > 1.5 * (narrow["risk_high"] - narrow["risk_low"])
+
+
+@pytest.mark.parametrize("task", ["operating_point", "risk_bound"])
+def test_nothing_is_chosen_or_promised_on_rows_that_are_examples(make, task):
+    """They are easier than any other text."""
+    classifier = make(examples={"bill": [TEXTS[7], TEXTS[9]]})
+    target = {"min_coverage": 0.5} if task == "operating_point" else {"max_risk": 0.5}
+
+    with pytest.raises(DataError, match=r"2 of the 60 labelled rows \(the first is row 7\) are examples"):
+        getattr(classifier, task)(TEXTS, GOLD, **target)
+
+
 def test_a_point_needs_rows_and_a_target(make):
     with pytest.raises(DataError, match="3 labelled rows are too few"):
         make().operating_point(TEXTS[:3], GOLD[:3], min_precision=0.9)

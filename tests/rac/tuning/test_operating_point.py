@@ -5,7 +5,7 @@ import pytest
 from scipy import special
 
 from textclassify.errors import ConfigError, DataError
-from textclassify.rac.tuning.operating_point import bounded_threshold, choose_operating_point
+from textclassify.rac.tuning.operating_point import choose_operating_point
 
 UNASKED = np.full((60, 5), np.nan)
 
@@ -154,6 +154,7 @@ def test_no_labels_at_all_are_an_error_with_a_remedy():
         ({}, "there is no target"),
         ({"min_precision": 90}, "min_precision=90 is not a share"),
         ({"min_coverage": 0.0}, "min_coverage=0.0 is not a share"),
+        ({"min_precision": "0.9"}, "min_precision=0.9 is not a share"),
         ({"max_calls": -1}, "max_calls=-1 is out of range"),
     ],
 )
@@ -173,21 +174,3 @@ def test_rows_that_do_not_fit_or_suffice_are_refused():
         chosen(lambda _: (np.full(60, 7.0), np.ones(60), np.ones(60)), max_calls=2)
     with pytest.raises(DataError, match="do not fit; pass"):
         choose_operating_point(np.ones((60, 2)), UNASKED, population(60), max_calls=2)
-
-
-def test_a_bound_is_given_where_the_rows_allow_it():
-    """Learn-then-test: 400 rows with few errors among the surest."""
-    confidence, correct, _ = population(400)(5)
-    bound = bounded_threshold(confidence, correct, max_risk=0.2)
-    everyone, right, _ = population(50_000, seed=999)(5)
-
-    assert bound.upper_bound <= 0.2
-    assert 1 - right[bound.accepts(everyone)].mean() <= 0.2
-
-
-def test_a_bound_that_the_rows_cannot_support_names_how_many_could():
-    """A few dozen rows give a target, no guarantee."""
-    confidence, correct, _ = population(40)(5)
-
-    with pytest.raises(DataError, match="it takes 59 with an answer even if none is wrong, and 40 have one"):
-        bounded_threshold(confidence, correct, max_risk=0.05)

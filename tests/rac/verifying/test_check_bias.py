@@ -44,6 +44,13 @@ def test_the_number_of_questions_does_not_grow_with_the_labels():
     assert len(near_misses(MANY, in_order)) == N_REFERENCES * MISSES_PER_REFERENCE
 
 
+def test_the_order_of_the_labels_does_not_matter():
+    """It would change every score of a label set whose file was sorted."""
+    other = LabelSchema(MANY.names[::-1])
+
+    assert {text for text, _ in near_misses(MANY, in_order)} == {text for text, _ in near_misses(other, in_order)}
+
+
 def test_broader_and_narrower_labels_are_passed_over():
     """A text about beer is about drinks as well."""
     labels = LabelSchema(("drinks", "beer", "cars"), parents={"beer": "drinks"})

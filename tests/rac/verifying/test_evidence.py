@@ -1,5 +1,7 @@
 """What checks found, and what may be read from it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,15 +34,10 @@ def test_only_answers_count_as_no():
     assert found.all_said_no.tolist() == [True, False, False, True, False]
 
 
-def test_the_first_yes_is_that_of_the_best_ranked_candidate():
-    assert evidence([[0, 1, 1], [0, 0, 0], [NAN, NAN, 1]]).first_yes.tolist() == [1, -1, 2]
-
-
 def test_a_choice_without_none_of_these_said_neither_yes_nor_no():
     found = evidence([[NAN, NAN]], log_odds=[[1.0, -1.0]])
 
     assert not found.all_said_no.any()
-    assert found.first_yes.tolist() == [-1]
     assert found.answered.all()
 
 
@@ -51,19 +48,6 @@ def test_taking_rows_keeps_every_column_together():
     assert len(found.calls) == len(found.status) == len(found.cost) == len(found) == 2
 
 
-def test_texts_that_nobody_was_asked_about_have_no_evidence():
-    nothing = Evidence.none(2, 3)
-
-    assert not nothing.asked.any()
-    assert not nothing.answered.any()
-    assert nothing.first_yes.tolist() == [-1, -1]
-    assert (nothing.status == Status.OK).all()
-
-
-def test_no_candidates_at_all_are_no_yes():
-    assert Evidence.none(2, 0).first_yes.tolist() == [-1, -1]
-
-
 def test_columns_of_different_length_are_refused():
     with pytest.raises(DataError, match="cost of shape"):
-        Evidence(*(getattr(Evidence.none(2, 3), name) for name in Evidence.__slots__[:-1]), np.zeros(3))
+        replace(evidence([[0, 1], [1, 0]]), cost=np.zeros(3))

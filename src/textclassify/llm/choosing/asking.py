@@ -11,6 +11,7 @@ from textclassify.core.scales import Method, Scale
 from textclassify.llm.chat import ChatReply, ChatRequest, Message
 from textclassify.llm.logprob_decision import LogprobFinding, named_outright, says_usable
 from textclassify.llm.model_traits import ModelTraits
+from textclassify.llm.prompting.prompts import conversation
 from textclassify.llm.prompting.texts_as_data import TEXT_SLOT
 from textclassify.llm.reading.label_reader import visible
 from textclassify.llm.reading.readings import HardReader
@@ -34,6 +35,10 @@ class AskedChoice(NamedTuple):
         """Return the conversation with the text in its place, and with an ending."""
         *before, last = self.messages
         return (*before, replace(last, content=last.content.replace(TEXT_SLOT, self.text) + ending))
+
+    def shown(self) -> str:
+        """Return the conversation as a person reads it."""
+        return conversation(self.about())
 
 
 class ChosenAnswer(NamedTuple):

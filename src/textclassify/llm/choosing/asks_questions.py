@@ -12,12 +12,13 @@ from textclassify.errors import ConfigError
 from textclassify.llm.chat import Message
 from textclassify.llm.chat_holding import LOCAL, HoldsChat
 from textclassify.llm.choices import Choice, Chosen, Written
-from textclassify.llm.choosing.asking import AskingOptions
+from textclassify.llm.choosing.asking import AskedChoice, AskingOptions
 from textclassify.llm.choosing.local_questions import LocalQuestions
 from textclassify.llm.choosing.remote_questions import RemoteQuestions
 from textclassify.llm.event_loops import run_coroutine
 from textclassify.llm.money.estimates import Estimate
 from textclassify.llm.options import checked_options
+from textclassify.llm.prompting.texts_as_data import as_data
 from textclassify.llm.store.cache import ResponseCache
 
 _LONGEST_WRITTEN = 300
@@ -91,6 +92,13 @@ class AsksQuestions(HoldsChat):
             return Estimate.free(provider=LOCAL, model=self.model_used, rows=len(choices), blank=blank)
         with self._remote_questions(sends=False) as remote:
             return remote.estimate(choices)
+
+    def preview_choice(self, choice: Choice) -> str:
+        """Return the conversation of a question as a person reads it; nothing is asked."""
+        if self._runs_here:
+            return AskedChoice(choice.messages, as_data(choice.text), choice.answers).shown()
+        with self._remote_questions(sends=False) as remote:
+            return remote.preview(choice)
 
     @contextmanager
     def _remote_questions(self, *, sends: bool) -> Iterator[RemoteQuestions]:

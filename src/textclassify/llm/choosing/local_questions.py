@@ -121,10 +121,25 @@ class LocalQuestions:
         return found
 
     def _written_before(self, keys: Mapping[tuple[Message, ...], bytes]) -> dict[tuple[Message, ...], str]:
+        """Return what is kept; an entry that cannot be read makes room for a new one."""
         known = self._cache.get_many(list(keys.values()))
-        return {messages: str(orjson.loads(known[key])["written"]) for messages, key in keys.items() if key in known}
+        found = {messages: _written_text(known[key]) for messages, key in keys.items() if key in known}
+        damaged = [keys[messages] for messages, text in found.items() if text is None]
+        if damaged:
+            logger.warning("%d kept texts cannot be read and are written again", len(damaged))
+            self._cache.forget(damaged)
+        return {messages: text for messages, text in found.items() if text is not None}
 
     def _writing_key(self, messages: Sequence[Message], max_tokens: int) -> bytes:
         turns = [(message.role, message.content) for message in messages]
         whole = ["written", self._scorer.identity, turns, max_tokens]
         return hashlib.sha256(json.dumps(whole).encode()).digest()
+
+
+def _written_text(body: bytes) -> str | None:
+    """Return the text that a kept entry holds; None where it is damaged."""
+    try:
+        text = orjson.loads(body)["written"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return text if isinstance(text, str) else None

@@ -101,6 +101,10 @@ class RemoteQuestions:
             cached=sum(len(rows) for question, rows in asked.items() if question not in left),
         )
 
+    def preview(self, choice: Choice) -> str:
+        """Return the conversation of a question as a person reads it, with its text as it leaves the process."""
+        return AskedChoice(choice.messages, self._shown(choice.text), choice.answers).shown()
+
     async def _outcomes(
         self, asking: Asking[Asked, Reading], questions: Sequence[Asked], task: str
     ) -> list[Outcome[Reading]]:

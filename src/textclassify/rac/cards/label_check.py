@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,11 +13,9 @@ from numpy.typing import NDArray
 from textclassify.core.labels import LabelSchema
 from textclassify.core.progress import report
 from textclassify.errors import ConfigError, MissingDependencyError, ModelError
-from textclassify.models.sources import EMBEDDED_ENCODER, ModelSource, resolve
+from textclassify.models.sources import sentence_encoder
 from textclassify.rac.cards.label_pairs import near_bar, near_pairs
 from textclassify.rac.cards.label_wordings import DUPLICATES, Finding, in_wordings
-
-logger = logging.getLogger(__name__)
 
 LISTED = 50
 """Findings of one kind that are listed; all are counted."""
@@ -135,17 +132,7 @@ def _vectors(schema: LabelSchema, encoder: str | os.PathLike[str] | None) -> NDA
     """Return the unit vectors of the labels' cards, (K, d)."""
     from textclassify.models.vectors import shared_encoder
 
-    return shared_encoder(_source(encoder)).encode(
+    return shared_encoder(sentence_encoder(encoder)).encode(
         [schema.card(name) for name in schema.names],
         show_progress=lambda done, total: report("comparing labels", done, total),
     )
-
-
-def _source(encoder: str | os.PathLike[str] | None) -> ModelSource:
-    if encoder is not None:
-        return resolve(encoder, "encoder")
-    try:
-        return resolve(EMBEDDED_ENCODER, "encoder")
-    except ModelError:
-        logger.info("the embedded encoder is not installed; labels are compared with the default encoder")
-        return resolve(None, "encoder")

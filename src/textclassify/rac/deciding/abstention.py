@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textclassify.core.result import NO_LABEL
+from textclassify.core.scales import Status
 from textclassify.rac.deciding.label_sets import likeliest_sets
 from textclassify.rac.retrieving.candidates import Candidates
 from textclassify.rac.verifying.evidence import Evidence
@@ -19,6 +20,8 @@ CHECK_FAILED = "a check failed"
 TOO_CLOSE = "too close"
 FITS_NONE = "fits no other label"
 NOT_SURE = "not sure enough"
+UNSURE = (TOO_CLOSE, NOT_SURE)
+"""Reasons for which a broader label may be sure enough."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def single_answers(
 
     """
     n = len(candidates.codes)
-    eligible = candidates.codes >= 0
+    eligible = candidates.found
     retrieved = eligible.any(axis=1)
     if evidence is not None and (first_yes or bounds.min_yes is not None):
         eligible = eligible & (evidence.said_yes == 1)
@@ -115,14 +118,17 @@ def multi_answers(
         codes = np.nan_to_num(probabilities, nan=-1.0) >= bounds.min_probability
     else:
         codes = likeliest_sets(probabilities) == 1
+    failed = np.zeros(n, dtype=bool)
     if evidence is not None and (first_yes or bounds.min_yes is not None):
+        failed = evidence.status != Status.OK
         yes = np.zeros((n, width + 1), dtype=bool)  # the last column takes in what is no label
         np.put_along_axis(yes, candidates.codes.astype(np.int64), evidence.said_yes == 1, axis=1)
         codes = yes[:, :-1] if first_yes and not bounds.min_probability else codes & yes[:, :-1]
     reasons = np.full(n, None, dtype=object)
     empty = ~codes.any(axis=1)
     reasons[empty] = NOT_SURE
+    reasons[empty & failed] = CHECK_FAILED
     if evidence is not None:
         reasons[empty & evidence.all_said_no] = ALL_NO
-    reasons[~(candidates.codes >= 0).any(axis=1)] = NOTHING_RETRIEVED
+    reasons[~candidates.found.any(axis=1)] = NOTHING_RETRIEVED
     return codes.astype(np.uint8), reasons

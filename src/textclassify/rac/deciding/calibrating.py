@@ -59,10 +59,11 @@ def calibrated(labeller: Labeller, data: TrainingData) -> Calibration:
 
 
 def _hits(codes: NDArray[Any], gold: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the share of each row's gold labels that are among its candidates, (n,)."""
+    """Return the share of each row's gold labels that are among its candidates, (n,); 1 where it has none to miss."""
     if gold.ndim == 1:
         return np.asarray((codes == gold[:, None]).any(axis=1), dtype=np.float64)
     tried = np.zeros((len(codes), gold.shape[1] + 1), dtype=bool)  # the last column takes in what is no label
     np.put_along_axis(tried, codes.astype(np.int64), values=True, axis=1)
     wanted = gold == 1
-    return np.asarray((tried[:, :-1] & wanted).sum(axis=1) / np.maximum(wanted.sum(axis=1), 1))
+    missed = (wanted & ~tried[:, :-1]).sum(axis=1)
+    return np.asarray(1 - missed / np.maximum(wanted.sum(axis=1), 1))

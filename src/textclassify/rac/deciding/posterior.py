@@ -34,7 +34,7 @@ def posterior(prior: Floats, candidates: Candidates, evidence: Evidence, weight:
 
     """
     added = np.array(prior, dtype=np.float64)
-    rows, places = np.nonzero((candidates.codes >= 0) & np.isfinite(evidence.log_odds))
+    rows, places = np.nonzero(candidates.found & np.isfinite(evidence.log_odds))
     added[rows, candidates.codes[rows, places]] += weight * evidence.log_odds[rows, places]
     added[np.isneginf(added).all(axis=1)] = np.nan
     if multi_label or not len(added):

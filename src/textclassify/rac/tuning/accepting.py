@@ -49,9 +49,9 @@ class Target:
             raise ConfigError("there is no target; pass min_precision=0.9, max_calls=3 or min_coverage=0.7")
         for name in ("min_precision", "min_coverage"):
             share = getattr(self, name)
-            if share is not None and not 0 < share <= 1:
+            if share is not None and not (_is_number(share) and 0 < share <= 1):
                 raise ConfigError(f"{name}={share} is not a share; pass above 0 to 1, such as 0.9")
-        if self.max_calls is not None and not self.max_calls >= 0:
+        if self.max_calls is not None and not (_is_number(self.max_calls) and self.max_calls >= 0):
             raise ConfigError(f"max_calls={self.max_calls} is out of range; pass calls per text, such as 3")
 
     @property
@@ -155,3 +155,7 @@ def _chances(confidence: Floats, right: NDArray[np.bool_]) -> Floats:
     odds = special.logit(np.clip(confidence, LOWEST_CHANCE, 1 - LOWEST_CHANCE))[:, None]
     curve = IsotonicPerLabel(min_positives=FEWEST_OF_A_KIND).fit(odds, right[:, None].astype(np.int64))
     return np.asarray(special.expit(curve.transform(odds)[:, 0]))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

@@ -8,16 +8,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from textclassify.errors import ConfigError, DataError
+from textclassify.errors import DataError
 
 Floats = NDArray[np.float64]
 
 HALF = 0.5
 """What a rate starts from, in yes and in no alike (Jeffreys): a few rows alone never make it 0 or 1."""
-FEWEST_CHECKS = 20
-"""Below that many checks nothing is said about how often a model says yes."""
-ONE_SIDED = 0.95
-"""Share of checks with the same answer from which on that answer says nothing."""
 SURE_ENOUGH = 0.95
 """Probability, given the rows, with which a check must tell right labels from wrong ones not to be flagged."""
 
@@ -60,9 +56,7 @@ class CheckCounts:
         per_row = hits.sum(axis=1)
         if per_row.max() > 1:
             row = int(np.argmax(per_row > 1))
-            raise DataError(
-                f"row {row} has {per_row[row]} right candidates; texts with several labels need MultiLabelModel"
-            )
+            raise DataError(f"row {row} has {per_row[row]} right candidates; pass the checks of texts with one label")
         asked = ~np.isnan(said)
         right, wrong = said[asked & hits], said[asked & ~hits]
         gold_at = np.append(hits.sum(axis=0), len(hits) - per_row.sum())
@@ -110,37 +104,6 @@ class CheckCounts:
     def _ranks(self) -> Floats:
         """Return counts by rank with one row spread evenly over all ranks (Perks 1947), (k + 1,)."""
         return np.asarray(self.gold_at + 1 / len(self.gold_at))
-
-
-def yes_rate_flag(
-    log_odds: ArrayLike, *, fewest_checks: int = FEWEST_CHECKS, one_sided: float = ONE_SIDED
-) -> str | None:
-    """Return a sentence where nearly all checks have the same answer, so that the answer tells nothing; else None.
-
-    Args:
-        log_odds: of any shape, the model's own log-odds of yes (above 0 = yes; before its bias is taken off), or 1 and
-            0; NaN = no answer.
-        fewest_checks: below that many answers nothing is said.
-        one_sided: share of equal answers from which on they are called so.
-
-    Raises:
-        ConfigError: `one_sided` is not above 0.5 and at most 1.
-
-    """
-    if not HALF < one_sided <= 1:
-        raise ConfigError(f"one_sided={one_sided} is out of range; pass above 0.5 to 1, 0.95 is usual")
-    odds = np.asarray(log_odds, dtype=np.float64)
-    known = odds[~np.isnan(odds)]
-    if len(known) < max(1, fewest_checks):
-        return None
-    share = float((known > 0).mean())
-    if max(share, 1 - share) < one_sided:
-        return None
-    answer, part = ("yes", share) if share > HALF else ("no", 1 - share)
-    return (
-        f"the model says {answer} to {part:.1%} of {len(known):,} checks: the answers by themselves tell nothing "
-        "(their log-odds may still rank); use decision='best' or 'listwise' rather than 'first_yes', or another model"
-    )
 
 
 def smoothed(successes: float, n: float) -> float:

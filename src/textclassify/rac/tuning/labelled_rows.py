@@ -17,13 +17,13 @@ from textclassify.rac.deciding.abstention import Bounds
 from textclassify.rac.deciding.answering import answered
 from textclassify.rac.labelling import Found, Labeller
 from textclassify.rac.tuning.coverage import coverage_curve, multi_label_coverage_curve
-from textclassify.rac.tuning.operating_point import OperatingPoint, bounded_threshold, choose_operating_point
+from textclassify.rac.tuning.operating_point import OperatingPoint, choose_operating_point
 from textclassify.rac.verification import YES_NO_DECISIONS
+from textclassify.statistics.risk_bounds import RiskBound, bounded_risk
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from textclassify.statistics.risk_bounds import RiskBound
 
 Floats = NDArray[np.float64]
 
@@ -150,11 +150,11 @@ def risk_bound(found: Found, gold: Gold, texts: list[str], decision: str, **opti
         gold: their labels, encoded.
         texts: the texts.
         decision: how the evidence was obtained.
-        **options: `max_risk` and `confidence_level` of `operating_point.bounded_threshold`.
+        **options: `max_risk` and `confidence` of `statistics.risk_bounds.bounded_risk`.
 
     """
     answers = answers_of(found, decision)
-    return bounded_threshold(answers.confidence, answers.correct(gold), clusters=hash_wordings(texts), **options)
+    return bounded_risk(answers.confidence, ~answers.correct(gold), clusters=hash_wordings(texts), **options)
 
 
 def _cut(labeller: Labeller, found: Found, k: int) -> Found:

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from textclassify.errors import DataError
 from textclassify.rac.tuning.accepting import FEWEST_ACCEPTED, Accepting, Answers, Target
 from textclassify.rac.tuning.analytic import AnalyticModel, Prediction
-from textclassify.statistics.risk_bounds import RiskBound, bounded_risk
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,39 +114,6 @@ def choose_operating_point(
     threshold = point.threshold(size, min_precision)
     predicted = _predicted(point, size, target, decision)
     return OperatingPoint(point.top_k, threshold, predicted, len(is_hit), note, _table(points, target, decision))
-
-
-def bounded_threshold(
-    confidence: ArrayLike,
-    correct: ArrayLike,
-    *,
-    max_risk: float,
-    confidence_level: float = 0.95,
-    clusters: ArrayLike | None = None,
-    random_state: int = 0,
-) -> RiskBound:
-    """Return the threshold above which at most `max_risk` of the labels are wrong: a guarantee, not a target.
-
-    By learn-then-test (`statistics.risk_bounds.bounded_risk`) on guard rows: labelled texts that neither this
-    threshold's classifier nor its `top_k` or weights were chosen on.
-
-    Args:
-        confidence: (n,) in each label, 0 to 1; NaN = no label.
-        correct: (n,) whether it is right; whatever is given for rows without one.
-        max_risk: share of wrong labels among those given.
-        confidence_level: how often the promise is kept, from 0.5 on.
-        clusters: (n,) rows that belong together; None = none do.
-        random_state: seeds the draw of one row from each cluster.
-
-    Raises:
-        ConfigError: `max_risk` or the level is out of range.
-        DataError: the rows cannot support the bound; the message names how many could, and what these can.
-
-    """
-    wrong = ~np.asarray(correct, dtype=bool)
-    return bounded_risk(
-        confidence, wrong, max_risk=max_risk, confidence=confidence_level, clusters=clusters, random_state=random_state
-    )
 
 
 def _model(hits: NDArray[np.bool_], said_yes: NDArray[np.float64], decision: str) -> AnalyticModel | None:

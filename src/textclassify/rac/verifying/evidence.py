@@ -11,9 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from textclassify.core.scales import Status
 from textclassify.errors import DataError
 
-NO_YES = -1
-"""`Evidence.first_yes` of a text without a yes."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
@@ -66,22 +63,7 @@ class Evidence:
         nos = (self.said_yes == 0).sum(axis=1)
         return np.asarray((nos > 0) & (nos == self.answered.sum(axis=1)) & (self.status == Status.OK))
 
-    @property
-    def first_yes(self) -> NDArray[np.int64]:
-        """(n,) place of the first candidate with a yes, `NO_YES` where there is none."""
-        if not self.log_odds.shape[1]:
-            return np.full(len(self), NO_YES, dtype=np.int64)
-        yes = self.said_yes == 1
-        return np.where(yes.any(axis=1), yes.argmax(axis=1), NO_YES).astype(np.int64)
-
     def take(self, rows: ArrayLike) -> Self:
         """Return the evidence of some rows: positions or a mask."""
         chosen = np.asarray(rows)
         return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
-    @classmethod
-    def none(cls, n: int, k: int) -> Self:
-        """Return the evidence of n texts with k candidates that nobody was asked about."""
-        unknown = np.full((n, k), np.nan)
-        nothing = np.zeros(n, dtype=np.uint8)
-        return cls(unknown, unknown.copy(), np.zeros(n, dtype=np.int64), nothing, nothing.copy(), np.zeros(n))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from textclassify.core.labels import LabelSchema
@@ -111,3 +111,21 @@ def _question(asked: str, answers: tuple[str, ...]) -> Question:
 
 def _lines(options: Sequence[str], cards: Sequence[str]) -> str:
     return "\n".join(f"{option}: {card}" for option, card in zip(options, cards, strict=True))
+
+
+def previewed(choices: Sequence[Choice], preview: Callable[[Choice], str]) -> str:
+    """Return the first of the questions with each set of answers, as a person reads it, and how many more there are.
+
+    Args:
+        choices: questions about one text.
+        preview: returns a question as a person reads it.
+
+    """
+    kinds: dict[frozenset[str], list[Choice]] = {}
+    for choice in choices:
+        kinds.setdefault(frozenset(choice.answers), []).append(choice)
+    parts = []
+    for first, *others in kinds.values():
+        more = f"\n\n(and at most {len(others)} more like it about this text)" if others else ""
+        parts.append(f"{preview(first)}{more}")
+    return "\n\n".join(parts)
