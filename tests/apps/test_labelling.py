@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import textclassify
-from textclassify.apps.failures import OVER_BUDGET
+from textclassify.apps.failures import OVER_BUDGET, as_typed
 
 from .conftest import assert_one_clear_line, csv_rows, json_lines
 
@@ -254,4 +254,13 @@ def test_the_point_to_work_at_is_told_in_flags(run) -> None:
     """So that it can be typed."""
     result = run("label", "texts.csv", "-l", "labels.yaml", "--gold", "topic", "--min-precision", 0.7)
 
+    assert as_typed("use another model, or llm=None", "label") == "use another model, or no --provider"
     assert "--top-k 2, --min-probability " in result.stderr
+
+
+def test_a_bound_below_one_question_costs_nothing(run, llm) -> None:
+    """It would otherwise be found out after the labelled rows were asked about."""
+    words = ("--provider", "openai", "--model", "gpt-4o-mini", "--gold", "topic", "--max-calls", 0.5)
+
+    assert_one_clear_line(run("label", "texts.csv", "-l", "labels.yaml", *words), "--max-calls 0.5 is less than one")
+    assert llm.asked == []

@@ -260,7 +260,7 @@ def test_repeated_labels_are_refused():
 
 def test_labels_in_another_order_are_refused_where_scores_meet():
     """The same numbers under other names are the quietest of all bugs."""
-    with pytest.raises(ScoresError, match="in this order"):
+    with pytest.raises(ScoresError, match="in this order; give all sources the same labels"):
         check_same_labels(("ham", "spam"), ("spam", "ham"), "llm")
 
 

@@ -9,6 +9,7 @@ from textclassify import LabelSchema
 from textclassify.core.scales import Method, Status
 from textclassify.errors import ConfigError, DataError
 from textclassify.rac.verification import DECISIONS, YES_NO_DECISIONS, verify
+from textclassify.rac.verifying.questions import Questions
 
 from .checking import Believer, candidates
 
@@ -28,7 +29,7 @@ def test_many_texts_cost_as_many_rounds_as_one(decision, calls):
     texts = [f"{name} {number}" for number in range(10) for name in ("bill", "cat", "dog")]
     model = Believer(knows)
 
-    found = verify(texts, candidates([[0, 1, 2]] * 30), LABELS, model, decision)
+    found = verify(texts, candidates([[0, 1, 2]] * 30), Questions(LABELS), model, decision)
 
     assert model.calls == calls
     assert found.calls.sum() == sum(calls)
@@ -41,7 +42,7 @@ def test_many_texts_cost_as_many_rounds_as_one(decision, calls):
 def test_evidence_favours_the_label_that_the_model_believes_in(decision):
     texts = ["the dog runs", "my parcel", "a bill"]
 
-    found = verify(texts, candidates([[1, 2, 3], [2, 3, 1], [3, 2, 0]]), LABELS, Believer(knows), decision)
+    found = verify(texts, candidates([[1, 2, 3], [2, 3, 1], [3, 2, 0]]), Questions(LABELS), Believer(knows), decision)
 
     right = np.nanargmax(found.log_odds, axis=1)
     assert right.tolist() == [1, 1, 2]
@@ -52,7 +53,9 @@ def test_evidence_favours_the_label_that_the_model_believes_in(decision):
 def test_places_without_a_candidate_are_passed_over(decision):
     model = Believer(knows)
 
-    found = verify(["cat", "dog", "bill"], candidates([[0, 1, -1], [2, 1, 0], [-1, -1, -1]]), LABELS, model, decision)
+    found = verify(
+        ["cat", "dog", "bill"], candidates([[0, 1, -1], [2, 1, 0], [-1, -1, -1]]), Questions(LABELS), model, decision
+    )
 
     assert np.isnan(found.log_odds[0, 2])
     assert np.isnan(found.log_odds[2]).all()
@@ -64,8 +67,8 @@ def test_places_without_a_candidate_are_passed_over(decision):
 def test_nothing_to_ask_asks_nothing(decision):
     model = Believer(knows)
 
-    assert len(verify([], candidates(np.zeros((0, 3))), LABELS, model, decision)) == 0
-    assert np.isnan(verify(["cat"], candidates([[-1, -1]]), LABELS, model, decision).log_odds).all()
+    assert len(verify([], candidates(np.zeros((0, 3))), Questions(LABELS), model, decision)) == 0
+    assert np.isnan(verify(["cat"], candidates([[-1, -1]]), Questions(LABELS), model, decision).log_odds).all()
     assert model.waves == []
 
 
@@ -73,7 +76,7 @@ def test_nothing_to_ask_asks_nothing(decision):
 def test_a_failed_question_costs_its_row_alone(decision):
     model = Believer(knows, silent_about=[("a dog", "")])
 
-    found = verify(["a cat", "a dog"], candidates([[0, 1], [0, 2]]), LABELS, model, decision)
+    found = verify(["a cat", "a dog"], candidates([[0, 1], [0, 2]]), Questions(LABELS), model, decision)
 
     assert found.status.tolist() == [Status.OK, Status.REFUSED]
     assert np.isnan(found.log_odds[1]).all()
@@ -95,7 +98,7 @@ def test_a_text_has_the_same_evidence_wherever_it_stands(seed, decision, none_op
     def evidence(rows):
         model = Believer(lambda text, name: belief[text, name])
         asked = [texts[row] for row in rows]
-        return verify(asked, candidates(codes[rows]), LABELS, model, decision, none_option=none_option)
+        return verify(asked, candidates(codes[rows]), Questions(LABELS), model, decision, none_option=none_option)
 
     whole, some = evidence(np.arange(6)).take(order), evidence(order)
     for name in ("log_odds", "said_yes", "calls", "status", "cost"):
@@ -105,7 +108,13 @@ def test_a_text_has_the_same_evidence_wherever_it_stands(seed, decision, none_op
 @pytest.mark.parametrize("decision", ["listwise", "pairwise"])
 def test_a_choice_of_one_label_is_refused_where_several_may_fit(decision):
     with pytest.raises(ConfigError, match="decision='best'"):
-        verify(["cat"], candidates([[0]]), LabelSchema(LABELS.names, multi_label=True), Believer(knows), decision)
+        verify(
+            ["cat"],
+            candidates([[0]]),
+            Questions(LabelSchema(LABELS.names, multi_label=True)),
+            Believer(knows),
+            decision,
+        )
 
 
 @pytest.mark.parametrize("decision", YES_NO_DECISIONS)
@@ -116,7 +125,7 @@ def test_where_several_labels_may_fit_every_candidate_is_asked_about(decision):
     found = verify(
         ["cat and dog"],
         candidates([[1, 0, 2]]),
-        LabelSchema(LABELS.names, multi_label=True),
+        Questions(LabelSchema(LABELS.names, multi_label=True)),
         model,
         decision,
     )
@@ -127,16 +136,16 @@ def test_where_several_labels_may_fit_every_candidate_is_asked_about(decision):
 
 def test_an_unknown_decision_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'first_yes'"):
-        verify(["cat"], candidates([[0]]), LABELS, Believer(knows), "firstyes")
+        verify(["cat"], candidates([[0]]), Questions(LABELS), Believer(knows), "firstyes")
 
 
 @pytest.mark.parametrize(("options", "message"), [({"orders": 0}, "orders is 0"), ({"min_yes": 1.5}, "min_yes is 1.5")])
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
-        verify(["cat"], candidates([[0]]), LABELS, Believer(knows), "best", **options)
+        verify(["cat"], candidates([[0]]), Questions(LABELS), Believer(knows), "best", **options)
 
 
 @pytest.mark.parametrize(("texts", "prior"), [(["one", "two"], None), (["one"], [[0.0]])])
 def test_texts_candidates_and_prior_belong_together(texts, prior):
     with pytest.raises(DataError, match="do not fit together"):
-        verify(texts, candidates([[0, 1]]), LABELS, Believer(knows), "pairwise", prior=prior)
+        verify(texts, candidates([[0, 1]]), Questions(LABELS), Believer(knows), "pairwise", prior=prior)

@@ -10,6 +10,7 @@ from textclassify import LabelSchema
 from textclassify.core.scales import Status
 from textclassify.rac.verification import verify
 from textclassify.rac.verifying.listwise import orders_of
+from textclassify.rac.verifying.questions import Questions
 
 from .checking import Believer, candidates
 
@@ -26,7 +27,7 @@ def believing(odds, **options):
 @settings(max_examples=40, deadline=None)
 @given(BELIEFS, st.permutations(range(5)), st.integers(1, 6))
 def test_without_a_liking_for_places_the_order_of_candidates_changes_nothing(odds, order, orders):
-    found = verify(["text"], candidates([order]), LABELS, believing(odds), "listwise", orders=orders)
+    found = verify(["text"], candidates([order]), Questions(LABELS), believing(odds), "listwise", orders=orders)
 
     expected = log_softmax(np.array(odds)[order]) + np.log(5)
     np.testing.assert_allclose(found.log_odds[0], expected, atol=1e-6)
@@ -38,7 +39,7 @@ def test_a_model_that_only_likes_places_says_nothing(places):
     """Every candidate stands at every place once in all cyclic orders."""
     model = believing([0.0] * 5, places=places)
 
-    found = verify(["text"], candidates([[3, 1, 0, 4, 2]]), LABELS, model, "listwise", orders=5)
+    found = verify(["text"], candidates([[3, 1, 0, 4, 2]]), Questions(LABELS), model, "listwise", orders=5)
 
     np.testing.assert_allclose(found.log_odds, np.zeros((1, 5)), atol=1e-9)
 
@@ -51,7 +52,7 @@ def test_the_reversed_order_takes_out_most_of_a_liking_for_the_first_place():
             verify(
                 ["text"],
                 candidates([[0, 1, 2]]),
-                LABELS,
+                Questions(LABELS),
                 believing([0.0] * 5, places=places),
                 "listwise",
                 orders=orders,
@@ -74,7 +75,7 @@ def test_no_order_is_asked_twice(orders):
 
 def test_with_none_of_these_evidence_is_measured_against_it():
     found = verify(
-        ["text"], candidates([[0, 1]]), LABELS, believing([2.0, -1.0, 0, 0, 0]), "listwise", none_option=True
+        ["text"], candidates([[0, 1]]), Questions(LABELS), believing([2.0, -1.0, 0, 0, 0]), "listwise", none_option=True
     )
 
     np.testing.assert_allclose(found.log_odds, [[2.0, -1.0]], atol=1e-9)
@@ -83,7 +84,7 @@ def test_with_none_of_these_evidence_is_measured_against_it():
 
 def test_without_none_of_these_nothing_is_turned_down():
     """The best of a choice is no yes, and the others are no "no"."""
-    found = verify(["text"], candidates([[0, 1]]), LABELS, believing([2.0, -1.0, 0, 0, 0]), "listwise")
+    found = verify(["text"], candidates([[0, 1]]), Questions(LABELS), believing([2.0, -1.0, 0, 0, 0]), "listwise")
 
     assert np.isnan(found.said_yes).all()
 
@@ -91,8 +92,8 @@ def test_without_none_of_these_nothing_is_turned_down():
 def test_a_lone_candidate_is_only_asked_about_beside_none_of_these():
     model = believing([1.5, 0, 0, 0, 0])
 
-    alone = verify(["text"], candidates([[0, -1]]), LABELS, model, "listwise")
-    beside = verify(["text"], candidates([[0, -1]]), LABELS, model, "listwise", none_option=True)
+    alone = verify(["text"], candidates([[0, -1]]), Questions(LABELS), model, "listwise")
+    beside = verify(["text"], candidates([[0, -1]]), Questions(LABELS), model, "listwise", none_option=True)
 
     assert np.isnan(alone.log_odds).all()
     assert alone.calls.tolist() == [0]
@@ -105,7 +106,7 @@ def test_an_order_without_an_answer_is_left_out():
     odds = [1.0, 0.0, -1.0, 0, 0]
     model = believing(odds, silent_about=[("text", "A: cat")])
 
-    found = verify(["text"], candidates([[0, 1, 2]]), LABELS, model, "listwise")
+    found = verify(["text"], candidates([[0, 1, 2]]), Questions(LABELS), model, "listwise")
 
     np.testing.assert_allclose(found.log_odds[0], log_softmax(odds[:3]) + np.log(3), atol=1e-9)
     assert found.status.tolist() == [Status.OK]
@@ -129,7 +130,9 @@ def pair_judge(lead):
 
 def test_a_pair_asked_about_shares_out_what_the_two_have_together():
     """The same model compares the same two twice: half of the second reading counts, and the third keeps its share."""
-    found = verify(["text"], candidates([[1, 0, 2]]), LABELS, pair_judge(3.0), "pairwise", prior=[[-1, -1, -5]])
+    found = verify(
+        ["text"], candidates([[1, 0, 2]]), Questions(LABELS), pair_judge(3.0), "pairwise", prior=[[-1, -1, -5]]
+    )
 
     shares = np.exp(found.log_odds[0]) / 3
     assert shares.sum() == pytest.approx(1)
@@ -140,7 +143,7 @@ def test_a_pair_asked_about_shares_out_what_the_two_have_together():
 def test_the_pair_is_the_best_two_by_prior_and_evidence():
     model = believing([0.0, 0.0, 3.0, 0.0, 0.0])
 
-    verify(["text"], candidates([[0, 1, 2]]), LABELS, model, "pairwise", prior=[[-1.0, -4.0, -3.0]])
+    verify(["text"], candidates([[0, 1, 2]]), Questions(LABELS), model, "pairwise", prior=[[-1.0, -4.0, -3.0]])
 
     asked = [choice.messages[-1].content for choice in model.waves[1]]
     assert len(asked) == 2
@@ -154,7 +157,7 @@ def test_what_the_evidence_counts_has_a_say_in_who_is_compared(weight, with_ant)
     verify(
         ["text"],
         candidates([[0, 1, 2]]),
-        LABELS,
+        Questions(LABELS),
         model,
         "pairwise",
         prior=[[-1.0, -2.0, -2.0]],
@@ -168,7 +171,7 @@ def test_a_pair_without_an_answer_leaves_what_the_list_said():
     odds = [1.0, 0.0, -1.0, 0, 0]
     model = believing(odds, silent_about=[("text", "two labels")])
 
-    found = verify(["text"], candidates([[0, 1, 2]]), LABELS, model, "pairwise")
+    found = verify(["text"], candidates([[0, 1, 2]]), Questions(LABELS), model, "pairwise")
 
     np.testing.assert_allclose(found.log_odds[0], log_softmax(odds[:3]) + np.log(3), atol=1e-9)
     assert found.status.tolist() == [Status.OK]

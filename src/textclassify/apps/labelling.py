@@ -209,7 +209,7 @@ def label_stream(
     remote = asks_remotely(classifier)
     size = PIECE_OF_REMOTE if remote else PIECE
     with (
-        resumable(remote, "run the same command again, with --overwrite where --out names a file, to go on"),
+        resumable(remote, "run the same command again to go on"),
         tempfile.SpooledTemporaryFile(max_size=1 << 26) as waiting,
         rows_in(source, lines=lines) as rows,
         doing("labelling: "),

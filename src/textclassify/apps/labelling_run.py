@@ -18,6 +18,7 @@ from textclassify.apps.labelling_gold import Gold, at_operating_point, gold_rows
 from textclassify.apps.predicting import check_output, format_for, output_stream
 from textclassify.apps.terminal import Say
 from textclassify.errors import ConfigError
+from textclassify.rac.verification import USES_YES_NO
 
 if TYPE_CHECKING:
     from textclassify.rac.rac_classifier import RACClassifier
@@ -151,6 +152,11 @@ class LabellingRun:
             raise ConfigError(f"{flag} is chosen by labelled rows; name a column or a file with --gold")
         if wanted == ["max_calls"] and not self.classifier.asks_llm:
             raise ConfigError("--max-calls is about questions, and nobody is asked; name a --provider, or leave it out")
+        calls = self.targets.get("max_calls")
+        if calls is not None and calls < 1 and self.classifier.asks_llm and self.classifier.decision in USES_YES_NO:
+            raise ConfigError(
+                f"--max-calls {calls:g} is less than one question per text; pass 1 or more, or no --provider"
+            )
         return chosen
 
     def _gold(self) -> Gold | None:

@@ -376,5 +376,6 @@ def check_same_labels(expected: Sequence[Label], found: Sequence[Label], source:
     if tuple(expected) != tuple(found):
         raise ScoresError(
             f"source {source!r} scores the labels [{listed(map(repr, found), 12)}], "
-            f"expected [{listed(map(repr, expected), 12)}] in this order"
+            f"expected [{listed(map(repr, expected), 12)}] in this order; give all sources the same "
+            "labels, and a fusion, too: labels=..."
         )

@@ -70,7 +70,8 @@ class HoldsChat:
         self._api_key_env = checked_variable(name)  # at once, because whatever is kept is shown and saved
 
     @property
-    def _runs_here(self) -> bool:
+    def runs_here(self) -> bool:
+        """Whether the model runs in this process."""
         return self.chat is None and self.provider == LOCAL
 
     @property
@@ -87,7 +88,7 @@ class HoldsChat:
 
     def check_model(self) -> None:
         """Make sure that the model is there, or that the provider and its key are known, without asking anything."""
-        if self._runs_here:
+        if self.runs_here:
             from textclassify.models.sources import resolve
 
             resolve(self.model, "causal")

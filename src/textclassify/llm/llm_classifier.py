@@ -176,19 +176,19 @@ class LLMClassifier(AsksQuestions, TextClassifier):
             pool = stratified_sample(data.gold, size, data.clusters, random_state=self.random_state)
             self.pool_ = NearestExamples(self.nearest_examples).fit(data.take(pool))
         self.prior_: NDArray[np.float64] | None = None
-        if self._runs_here:
+        if self.runs_here:
             shown = {example.text for example in self.demonstrations_}
             texts = [data.texts[row] for row in rng.permutation(len(data)) if data.texts[row] not in shown]
             self._keep_prior(self._local().learned_prior(texts))
 
     def _score(self, texts: list[str]) -> Scores:
-        if self._runs_here:
+        if self.runs_here:
             local = self._local()
             return self._scores(texts, local.score(texts, self._known_prior(local)))
         return run_coroutine(self._ascore(texts))
 
     async def _ascore(self, texts: list[str]) -> Scores:
-        if self._runs_here:
+        if self.runs_here:
             return await super()._ascore(texts)
         with self._remote(sends=bool(texts)) as remote:
             answers = await remote.score(texts)
@@ -206,7 +206,7 @@ class LLMClassifier(AsksQuestions, TextClassifier):
         self._require_schema()
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
             raise DataError(f"astream takes an iterable of texts, got {type(texts).__name__}; pass a list or generator")
-        if self._runs_here:
+        if self.runs_here:
             async for row in self._stream_here(texts):
                 yield row
             return
@@ -234,14 +234,14 @@ class LLMClassifier(AsksQuestions, TextClassifier):
         """
         rows = dataset.texts_of(texts)
         wanted = [text for text, empty in zip(rows, blank_rows(rows), strict=True) if not empty]
-        if self._runs_here:
+        if self.runs_here:
             return Estimate.free(provider=LOCAL, model=self.model_used, rows=len(rows), blank=len(rows) - len(wanted))
         with self._remote(sends=False) as remote:
             return remote.estimate(wanted, n_rows=len(rows))
 
     def preview(self, text: str) -> str:
         """Return the conversation in which a model is asked about a text, as a person reads it."""
-        if self._runs_here:
+        if self.runs_here:
             return self._local().preview(text)
         with self._remote(sends=False) as remote:
             return remote.preview(text)

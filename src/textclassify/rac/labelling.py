@@ -18,13 +18,19 @@ from textclassify.rac.deciding.posterior import posterior
 from textclassify.rac.retrieval import SimilarityClassifier
 from textclassify.rac.retrieving.candidates import Candidates, best_of
 from textclassify.rac.verification import USES_YES_NO, Choose, verify
-from textclassify.rac.verifying.bias import CheckBias, near_misses
+from textclassify.rac.verifying.bias import CheckBias
 from textclassify.rac.verifying.evidence import Evidence
+from textclassify.rac.verifying.questions import Questions
+from textclassify.rac.verifying.references import Reference, references
 
 logger = logging.getLogger(__name__)
 
 ALWAYS = 0.9
 """Share of yes to wrong labels, or of texts with no yes at all, from which a user is told."""
+MISSES_PER_REFERENCE = 2
+"""Labels that do not fit, of each text about a label, that tell how readily the model says yes."""
+N_NEAR = 8
+"""Labels that are looked at for them, at least."""
 FEWEST_TEXTS = 20
 """Texts below which the latter happens."""
 
@@ -68,6 +74,7 @@ class Labeller:
         min_yes: P(yes) from which an answer is a yes.
         source: the name of the scores.
         other: the label for what fits none of the others; None = there is none.
+        demonstrations: labels that questions are demonstrated with.
 
     """
 
@@ -80,6 +87,7 @@ class Labeller:
     min_yes: float
     source: str
     other: Label | None = None
+    demonstrations: int = 0
 
     @property
     def _other(self) -> int | None:
@@ -105,11 +113,13 @@ class Labeller:
         candidates = self._best_of(prior, self.top_k)
         if self.choose is None or not len(texts):
             return Found(replace(retrieved, source=self.source, row_ids=None), candidates, None, retrieved, self._other)
-        bias = self._bias(self.choose)
+        about = references(self.schema, self._ranked)
+        questions = Questions(self.schema, about[: self.demonstrations])
+        bias = self._bias(questions, about, self.choose)
         evidence = verify(
             texts,
             candidates,
-            self.schema,
+            questions,
             self.choose,
             self.decision,
             prior=np.take_along_axis(prior, np.maximum(candidates.codes, 0), axis=1),
@@ -138,17 +148,32 @@ class Labeller:
             return _undecided(choices) if self.decision == "pairwise" else Chosen.nothing_yet(choices, Method.GIVEN)
 
         if self.choose is not None and len(texts):
+            about = references(self.schema, self._ranked)
+            questions = Questions(self.schema, about[: self.demonstrations])
             if of_bias:
-                self._bias(note)
+                self._bias(questions, about, note)
             tried = self.candidates(texts, self.top_k)
-            verify(texts, tried, self.schema, note, self.decision, none_option=self.other is not None)
+            verify(texts, tried, questions, note, self.decision, none_option=self.other is not None)
         return asked
 
-    def _bias(self, choose: Choose) -> CheckBias | None:
-        """Return what the model says to labels that do not fit; None where it is not asked about one at a time."""
+    def _ranked(self, texts: Sequence[str]) -> Candidates:
+        """Return candidates of texts about labels, with room for labels that are passed over."""
+        return self.candidates(texts, max(N_NEAR, self.top_k + 3))
+
+    def _bias(self, questions: Questions, about: Sequence[Reference], choose: Choose) -> CheckBias | None:
+        """Return what the model says to labels that do not fit; None where it is not asked about one at a time.
+
+        What a demonstration tells is not asked.
+        """
         if self.decision not in USES_YES_NO:
             return None
-        bias = CheckBias.learn(self.schema, choose, near_misses(self.schema, lambda texts: self.candidates(texts, 8)))
+        misses = [
+            (reference.text, wrong)
+            for row, reference in enumerate(about)
+            for place, wrong in enumerate(reference.near[:MISSES_PER_REFERENCE])
+            if row >= self.demonstrations or place
+        ]
+        bias = CheckBias.learn(questions, choose, misses)
         if bias.yes_rate >= ALWAYS:
             logger.warning(
                 "the language model says yes to %.0f%% of the labels that do not fit, so that its yes says little; "

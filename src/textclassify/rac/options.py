@@ -28,9 +28,7 @@ def check_options(classifier: RACClassifier) -> None:
     schema = classifier.known_schema
     multi_label = bool(classifier.multi_label if schema is None else schema.multi_label)
     check_decision(classifier.decision, multi_label=multi_label)
-    top_k: Any = classifier.top_k
-    if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or top_k < 1:
-        raise ConfigError(f"top_k is {top_k!r}; pass a whole number from 1 on")
+    _check_numbers(classifier)
     for name in _SHARES:
         value = getattr(classifier, name)
         is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
@@ -59,6 +57,16 @@ def check_options(classifier: RACClassifier) -> None:
         )
     if classifier.other is not None and schema is not None:
         check_other(classifier.other, schema)
+
+
+def _check_numbers(classifier: RACClassifier) -> None:
+    for name, least, may_be_none in (("top_k", 1, False), ("demonstrations", 0, True)):
+        value: Any = getattr(classifier, name)
+        is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+        if not is_whole and not (may_be_none and value is None):
+            raise ConfigError(
+                f"{name} is {value!r}; pass a whole number from {least} on{', or None' if may_be_none else ''}"
+            )
 
 
 def _check_back_off(classifier: RACClassifier, schema: LabelSchema | None, *, multi_label: bool) -> None:

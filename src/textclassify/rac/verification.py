@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from textclassify.core.labels import LabelSchema
 from textclassify.core.texts import did_you_mean, listed
 from textclassify.errors import ConfigError, DataError
 from textclassify.rac.retrieving.candidates import Candidates
@@ -34,7 +33,7 @@ USES_YES_NO = (*YES_NO_DECISIONS, "both")
 def verify(
     texts: Sequence[str],
     candidates: Candidates,
-    schema: LabelSchema,
+    questions: Questions,
     choose: Choose,
     decision: str,
     *,
@@ -60,7 +59,7 @@ def verify(
     Args:
         texts: n texts.
         candidates: of each text, k at most.
-        schema: the labels.
+        questions: about the labels.
         choose: answers the questions of a wave, equal ones once.
         decision: one of `DECISIONS`.
         orders: in which candidates are listed, so that a preference for a place cancels out: 1 = as ranked, 2 = and
@@ -76,7 +75,8 @@ def verify(
         DataError: texts, candidates and prior do not fit together.
 
     """
-    check_decision(decision, multi_label=schema.multi_label)
+    multi_label = questions.schema.multi_label
+    check_decision(decision, multi_label=multi_label)
     if orders < 1 or not 0 <= min_yes <= 1:
         wrong = f"orders is {orders}; pass 1 or more" if orders < 1 else f"min_yes is {min_yes}; pass 0 to 1"
         raise ConfigError(wrong)
@@ -84,9 +84,9 @@ def verify(
     before = np.zeros(codes.shape) if prior is None else np.nan_to_num(np.asarray(prior, float), nan=-np.inf)
     if len(texts) != len(codes) or before.shape != codes.shape:
         raise DataError(f"{len(texts)} texts, candidates {codes.shape} and prior {before.shape} do not fit together")
-    waves, questions = Waves(texts, choose), Questions(schema)
+    waves = Waves(texts, choose)
     if decision in YES_NO_DECISIONS:
-        stops = decision == "first_yes" and not schema.multi_label
+        stops = decision == "first_yes" and not multi_label
         ask = asked_until_yes if stops else asked_of_all
         return ask(waves, questions, codes, min_yes=min_yes, bias=bias)
     if decision == "both":

@@ -7,6 +7,7 @@ from textclassify import LabelSchema
 from textclassify.core.scales import Status
 from textclassify.errors import ConfigError
 from textclassify.rac.verification import verify
+from textclassify.rac.verifying.questions import Questions
 
 from ..checking import Believer, candidates  # noqa: TID252 - a helper of several folders of tests
 
@@ -19,7 +20,7 @@ def likes(_text, name):
 
 
 def asked(model, decision):
-    return verify(["x"], TRIED, LABELS, model, decision)
+    return verify(["x"], TRIED, Questions(LABELS), model, decision)
 
 
 def test_the_evidence_is_the_sum_of_what_each_kind_says():
@@ -44,4 +45,4 @@ def test_it_is_for_one_label_per_text():
     several = LabelSchema(LABELS.names, multi_label=True)
 
     with pytest.raises(ConfigError, match="'best'"):
-        verify(["x"], TRIED, several, Believer(likes), "both")
+        verify(["x"], TRIED, Questions(several), Believer(likes), "both")

@@ -47,13 +47,13 @@ class AsksQuestions(HoldsChat):
             ProviderError: the model cannot be used.
 
         """
-        if self._runs_here:
+        if self.runs_here:
             return self._choose_here(choices, task)
         return run_coroutine(self.achoose(choices, task=task))
 
     async def achoose(self, choices: Sequence[Choice], *, task: str = "questions") -> Chosen:
         """Return what `choose` returns, for use in a running event loop."""
-        if self._runs_here:
+        if self.runs_here:
             return await asyncio.to_thread(self._choose_here, choices, task)
         with self._remote_questions(sends=bool(choices)) as remote:
             return await remote.choose(choices, task)
@@ -72,7 +72,7 @@ class AsksQuestions(HoldsChat):
             ProviderError: the model cannot be used.
 
         """
-        if self._runs_here:
+        if self.runs_here:
             return self._write_here(conversations, max_tokens)
         return run_coroutine(self.awrite(conversations, max_tokens=max_tokens))
 
@@ -80,14 +80,14 @@ class AsksQuestions(HoldsChat):
         self, conversations: Sequence[tuple[Message, ...]], *, max_tokens: int = _LONGEST_WRITTEN
     ) -> Written:
         """Return what `write` returns, for use in a running event loop."""
-        if self._runs_here:
+        if self.runs_here:
             return await asyncio.to_thread(self._write_here, conversations, max_tokens)
         with self._remote_questions(sends=bool(conversations)) as remote:
             return await remote.write(conversations, max_tokens)
 
     def estimate_choices(self, choices: Sequence[Choice]) -> Estimate:
         """Return what `choose` would ask and cost, without asking anything; a local model costs nothing."""
-        if self._runs_here:
+        if self.runs_here:
             blank = int(blank_rows([choice.text for choice in choices]).sum())
             return Estimate.free(provider=LOCAL, model=self.model_used, rows=len(choices), blank=blank)
         with self._remote_questions(sends=False) as remote:
@@ -95,7 +95,7 @@ class AsksQuestions(HoldsChat):
 
     def preview_choice(self, choice: Choice) -> str:
         """Return the conversation of a question as a person reads it; nothing is asked."""
-        if self._runs_here:
+        if self.runs_here:
             return AskedChoice(choice.messages, as_data(choice.text), choice.answers).shown()
         with self._remote_questions(sends=False) as remote:
             return remote.preview(choice)

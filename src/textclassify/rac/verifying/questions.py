@@ -16,13 +16,14 @@ from textclassify.core.labels import LabelSchema
 from textclassify.llm.chat import Message
 from textclassify.llm.choices import Choice
 from textclassify.llm.prompting.prompts import DATA_RULE
-from textclassify.llm.prompting.texts_as_data import TEXT_SLOT, delimited, in_one_line
+from textclassify.llm.prompting.texts_as_data import TEXT_SLOT, delimited, in_one_line, shortened
 from textclassify.llm.prompting.written_labels import codes_for, written_names
+from textclassify.rac.verifying.references import NO_LABEL, Reference
 
 YES_NO = ("yes", "no")
 """The answers to a question about one label."""
 
-_RULES = f"You label texts. {DATA_RULE}"
+_SYSTEM = Message("system", f"You label texts. {DATA_RULE}")
 _TEXT = f"Text:\n{delimited(TEXT_SLOT)}"
 _NONE_FITS = ("none of these", "no label of this list", "all of these labels are wrong")
 
@@ -50,23 +51,22 @@ class Questions:
 
     Args:
         schema: labels with all that is known about them.
+        shown: texts about labels that every question is demonstrated with. Where the text is a label's description,
+            the labels are shown by their names alone, so that nothing can be answered by comparing words.
 
     """
 
-    def __init__(self, schema: LabelSchema) -> None:
+    def __init__(self, schema: LabelSchema, shown: Sequence[Reference] = ()) -> None:
         self.schema = schema
         self._names = written_names(schema)
         self._card = functools.cache(self._card_of)
+        self._shown = [reference for reference in shown if reference.label != NO_LABEL and reference.near]
+        self._list_turns = functools.cache(self._list_turns_of)
         self.yes_no = functools.cache(self._yes_no)
 
     def _yes_no(self, code: int) -> Question:
         """Return the question whether one label fits; the answers are "yes" and "no"."""
-        card, name = self._card(code), self._names[code]
-        if name.casefold() in YES_NO:
-            card = f'"{name}"{card.removeprefix(name)}'  # "Label: yes" would read like the answer
-        return _question(
-            f"{_TEXT}\n\nLabel: {card}\n\nDoes the label fit the text? Answer {' or '.join(YES_NO)}.", YES_NO
-        )
+        return Question((_SYSTEM, *self._yes_no_turns, _asking(_yes_no_about(self._one_card(code)))), YES_NO)
 
     def listwise(self, codes: Sequence[int], *, none_option: bool = False) -> Question:
         """Return the question which of several labels fits best; the answers are the codes of the options.
@@ -79,7 +79,48 @@ class Questions:
             none_option: whether "none of these" stands behind them.
 
         """
-        names, cards = [self._names[code] for code in codes], [self._card(code) for code in codes]
+        asked, options = self._list(codes, none_option=none_option)
+        return Question((_SYSTEM, *self._list_turns(len(codes), none_option), _asking(asked)), options)
+
+    def pairwise(self, first: int, second: int) -> Question:
+        """Return the question which of two labels fits better; the answers are the codes of the two, as shown."""
+        asked, options = self._pair(first, second)
+        return Question((_SYSTEM, *self._pair_turns, _asking(asked)), options)
+
+    @functools.cached_property
+    def _yes_no_turns(self) -> tuple[Message, ...]:
+        """A label that fits and one that does not, for each text."""
+        turns: list[Message] = []
+        for text, label, near in self._shown:
+            fits = self._one_card(label, by_name=self._by_name(label))
+            for card, answer in ((fits, YES_NO[0]), (self._one_card(near[0]), YES_NO[1])):
+                turns += _turns(_yes_no_about(card), text, answer)
+        return tuple(turns)
+
+    def _list_turns_of(self, n_labels: int, none_option: bool) -> tuple[Message, ...]:  # noqa: FBT001 - cached
+        """The label of each text among as many as will be listed, in another place each time."""
+        turns: list[Message] = []
+        for row, (text, label, near) in enumerate(self._shown if n_labels > 1 else ()):
+            others = near[: n_labels - 1]
+            place = (2 * row + 1) % (len(others) + 1)
+            listed = [*others[:place], label, *others[place:]]
+            asked, options = self._list(listed, none_option=none_option, by_name=self._by_name(label))
+            turns += _turns(asked, text, options[place])
+        return tuple(turns)
+
+    @functools.cached_property
+    def _pair_turns(self) -> tuple[Message, ...]:
+        """The label of each text beside the nearest other one."""
+        turns: list[Message] = []
+        for row, (text, label, near) in enumerate(self._shown):
+            pair = (near[0], label) if row % 2 else (label, near[0])
+            asked, options = self._pair(*pair, by_name=self._by_name(label))
+            turns += _turns(asked, text, options[row % 2])
+        return tuple(turns)
+
+    def _list(self, codes: Sequence[int], *, none_option: bool, by_name: bool = False) -> tuple[str, tuple[str, ...]]:
+        names = [self._names[code] for code in codes]
+        cards = names.copy() if by_name else [self._card(code) for code in codes]
         if none_option:
             taken = {name.casefold() for name in names}
             nothing = next((words for words in _NONE_FITS if words not in taken), _NONE_FITS[0])
@@ -87,26 +128,43 @@ class Questions:
             cards.append(nothing)
         options = codes_for(names)
         what = "letter" if len(options) <= len(string.ascii_uppercase) else "number"
-        asked = f"Answer with the {what} of the best label" + (
+        answer = f"Answer with the {what} of the best label" + (
             f", or {options[-1]} if none fits." if none_option else "."
         )
-        return _question(
-            f"Which label fits the text best?\n\n{_TEXT}\n\nLabels:\n{_lines(options, cards)}\n\n{asked}", options
-        )
+        return f"Which label fits the text best?\n\n{_TEXT}\n\nLabels:\n{_lines(options, cards)}\n\n{answer}", options
 
-    def pairwise(self, first: int, second: int) -> Question:
-        """Return the question which of two labels fits better; the answers are the codes of the two, as shown."""
+    def _pair(self, first: int, second: int, *, by_name: bool = False) -> tuple[str, tuple[str, ...]]:
         options = codes_for([self._names[first], self._names[second]])
-        lines = _lines(options, [self._card(first), self._card(second)])
-        asked = f"Answer {' or '.join(sorted(options))}."
-        return _question(f"Which of the two labels fits the text better?\n\n{_TEXT}\n\n{lines}\n\n{asked}", options)
+        cards = [self._names[code] if by_name else self._card(code) for code in (first, second)]
+        answer = f"Answer {' or '.join(sorted(options))}."
+        asked = f"Which of the two labels fits the text better?\n\n{_TEXT}\n\n{_lines(options, cards)}\n\n{answer}"
+        return asked, options
+
+    def _one_card(self, code: int, *, by_name: bool = False) -> str:
+        """Return a label for a yes/no question; one that reads like an answer stands in quotation marks."""
+        name = self._names[code]
+        card = name if by_name else self._card(code)
+        return f'"{name}"{card.removeprefix(name)}' if name.casefold() in YES_NO else card
+
+    def _by_name(self, code: int) -> bool:
+        """Return whether the text about a label is its description, rather than an example."""
+        return not self.schema.examples.get(self.schema.names[code])
 
     def _card_of(self, code: int) -> str:
         return in_one_line(self.schema.card_in_full(self.schema.names[code]))
 
 
-def _question(asked: str, answers: tuple[str, ...]) -> Question:
-    return Question((Message("system", _RULES), Message("user", asked)), answers)
+def _yes_no_about(card: str) -> str:
+    return f"{_TEXT}\n\nLabel: {card}\n\nDoes the label fit the text? Answer {' or '.join(YES_NO)}."
+
+
+def _asking(asked: str) -> Message:
+    return Message("user", asked)
+
+
+def _turns(asked: str, text: str, answer: str) -> tuple[Message, Message]:
+    """Return a question about a text, and its answer."""
+    return Message("user", asked.replace(TEXT_SLOT, shortened(text))), Message("assistant", answer)
 
 
 def _lines(options: Sequence[str], cards: Sequence[str]) -> str:
