@@ -84,6 +84,14 @@ def test_what_fits_is_not_told_by_comparing_words(kind):
     assert first.count("All about") == 1
 
 
+def test_what_fits_is_not_told_by_the_length_of_its_card():
+    """A model that saw whole cards only where the answer is no would say no to whole cards."""
+    turns = asked(1).yes_no(0).messages
+
+    assert not any("Label: topic a: " in turn.content or "All about topic" in turn.content.split("Label:")[1]
+                   for turn in turns[1:-1] if turn.role == "user")  # fmt: skip
+
+
 def test_an_example_stands_for_its_label_with_the_whole_card():
     labels = LabelSchema(NAMES, LABELS.descriptions, examples={name: (f"{name}!",) for name in NAMES})
 

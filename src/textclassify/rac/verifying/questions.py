@@ -92,9 +92,8 @@ class Questions:
         """A label that fits and one that does not, for each text."""
         turns: list[Message] = []
         for text, label, near in self._shown:
-            fits = self._one_card(label, by_name=self._by_name(label))
-            for card, answer in ((fits, YES_NO[0]), (self._one_card(near[0]), YES_NO[1])):
-                turns += _turns(_yes_no_about(card), text, answer)
+            for code, answer in ((label, YES_NO[0]), (near[0], YES_NO[1])):
+                turns += _turns(_yes_no_about(self._one_card(code, by_name=self._by_name(label))), text, answer)
         return tuple(turns)
 
     def _list_turns_of(self, n_labels: int, none_option: bool) -> tuple[Message, ...]:  # noqa: FBT001 - cached
