@@ -41,7 +41,15 @@ def main() -> None:
     elif options.part == "out_of_scope":
         from rac_scope import measured_scope
 
-        measured_scope(options.dataset, target, root=options.data, seeds=options.seeds, rows=options.rows)
+        for per_label in options.per_label:
+            measured_scope(
+                options.dataset,
+                target,
+                root=options.data,
+                seeds=options.seeds,
+                rows=options.rows,
+                per_label=per_label,
+            )
     elif options.part == "algorithm":
         from rac_algorithm import measured_algorithm
 
@@ -109,6 +117,7 @@ def _options() -> argparse.Namespace:
     for part in (retrieval, transfer, scope):
         part.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
         part.add_argument("--rows", type=int, help="test rows, drawn with a seed; all if not given")
+    scope.add_argument("--per-label", type=int, nargs="+", default=(0, 10), help="examples per label")
     algorithm.add_argument("--rows", type=int, default=1000, help="texts")
     for part in (llm, transfer):
         part.add_argument("--llm", type=Path, required=part is llm, help="a .gguf file or a folder")

@@ -100,4 +100,5 @@ def of_labels(schema: LabelSchema, codes: Sequence[int] | NDArray[Any]) -> Label
     """Return the schema with some of its labels only, by their codes."""
     names = [schema.names[code] for code in codes]
     described = [{"name": name, "description": schema.descriptions.get(name, "")} for name in names]
-    return LabelSchema.of(described, multi_label=schema.multi_label)
+    fewer = LabelSchema.of(described, multi_label=schema.multi_label)
+    return fewer.with_examples({name: list(schema.examples[name]) for name in names if name in schema.examples})

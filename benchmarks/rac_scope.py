@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,9 @@ from rich.console import Console
 from scipy.special import softmax
 
 import rac_peers as peers
-from rac_data import OUTSIDE, Rows, read_rows, without_labels
+from rac_data import OUTSIDE, Rows, drawn_examples, read_rows, without_labels
 from rac_figures import Figures, auroc, kept_figures, share, write_figures
 from textclassify import RACClassifier
-from textclassify.core.labels import LabelSchema
 
 PART = "out_of_scope"
 HELD_OUT = 0.25
@@ -36,12 +36,28 @@ def measured_scope(
     seeds: Sequence[int] = (0,),
     rows: int | None = None,
     far: Sequence[str] = FAR,
+    per_label: int = 0,
 ) -> None:
-    """Write figures of a data set: labels held out, and texts of other data sets."""
+    """Write figures of a data set: labels held out, and texts of other data sets.
+
+    Args:
+        name: the data set.
+        target: the file of figures.
+        root: folder of the data sets.
+        seeds: of the labels that are held out.
+        rows: test rows; None = all.
+        far: data sets whose texts no label fits.
+        per_label: examples per label, drawn from the training part with the first seed.
+
+    """
     console = Console(stderr=True, soft_wrap=True)
     peers.remember_vectors()
     done = kept_figures(target).get(PART, {})
     test = read_rows(name, "test", root, rows=rows)
+    if per_label:
+        examples = drawn_examples(read_rows(name, "train", root), per_label, seeds[0], unlike=test)
+        test = replace(test, schema=test.schema.with_examples(examples))
+        name = f"{name}, {per_label} per label"
     near = f"{name}, {HELD_OUT:.0%} of the labels held out"
     if near not in done:
         by_seed = []
@@ -52,7 +68,7 @@ def measured_scope(
         write_figures(target, PART, {near: _over_seeds(by_seed)})
     for other in far:
         key = f"{name}, texts of {other}"
-        if key in done or other == name:
+        if key in done or other == name.split(",")[0]:
             continue
         strange = read_rows(other, "test", root, rows=FAR_ROWS)
         mixed = Rows(
@@ -96,8 +112,7 @@ def scope_figures(rows: Rows) -> Figures:
 
 def _with_label(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return certainties and codes where the schema has a label for what fits no other; those answers are OUTSIDE."""
-    cards = [{"name": name, "description": rows.schema.descriptions.get(name, "")} for name in rows.schema.names]
-    schema = LabelSchema.of([*cards, {"name": OTHER}])
+    schema = replace(rows.schema, names=(*rows.schema.names, OTHER))
     result = RACClassifier(schema, other=OTHER).predict(rows.texts)
     last = len(rows.schema)
     codes = np.asarray(result.codes, dtype=np.int64)

@@ -23,12 +23,9 @@ from textclassify.rac.retrieving.candidates import Candidates, checked_k
 from textclassify.rac.retrieving.hierarchy import LabelTree
 from textclassify.rac.retrieving.label_texts import Floats, LabelTexts, Vectors
 from textclassify.rac.retrieving.member_choice import RetrievalReport
-from textclassify.rac.retrieving.no_label import check_other, with_code_left_out, without
+from textclassify.rac.retrieving.no_label import NO_LABEL_SIMILARITY, check_other, with_code_left_out, without
 from textclassify.rac.retrieving.retriever import Retriever
 from textclassify.rac.retrieving.search import with_blank_rows
-
-NO_LABEL_SIMILARITY = 0.1
-"""The similarity of "no label at all", or of the label for it: a text far from every card has none, or that one."""
 
 
 class SimilarityClassifier(TextClassifier):
@@ -146,21 +143,21 @@ class SimilarityClassifier(TextClassifier):
             return self._log_odds(logits, cosines)
         if self.other is None:
             return _normalised(logits)
-        values = self._beside_none(logits, cosines)
+        values = self._beside_none(logits, cosines, self._retriever(schema).other_similarity)
         return np.insert(values[:, :-1], schema.names.index(self.other), values[:, -1], axis=1)
 
     def _log_odds(self, logits: Floats, cosines: Floats) -> Floats:
-        shares = np.exp(self._beside_none(logits, cosines))[:, :-1]
+        shares = np.exp(self._beside_none(logits, cosines, NO_LABEL_SIMILARITY))[:, :-1]
         shares = np.clip(shares, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
         return np.asarray(np.log(shares) - np.log1p(-shares))
 
-    def _beside_none(self, logits: Floats, cosines: Floats) -> Floats:
-        """Return log-probabilities of (n, k) logits with "no label" behind them, (n, k + 1).
+    def _beside_none(self, logits: Floats, cosines: Floats, none: float) -> Floats:
+        """Return log-probabilities of (n, k) logits with "no label" of similarity `none` behind them, (n, k + 1).
 
-        "No label" takes as large a share as of the cosines alone.
+        It takes as large a share as of the cosines alone.
         """
         lead = logsumexp(logits, axis=1) - logsumexp(cosines / self.temperature, axis=1)
-        return _normalised(np.column_stack([logits, NO_LABEL_SIMILARITY / self.temperature + lead]))
+        return _normalised(np.column_stack([logits, none / self.temperature + lead]))
 
     def _retriever(self, schema: LabelSchema) -> Retriever:
         """Return what scores the labels; computed once for as long as nothing it depends on changes."""

@@ -7,7 +7,8 @@ from scipy.special import softmax
 from textclassify import LabelSchema, SimilarityClassifier
 from textclassify.errors import ConfigError
 from textclassify.rac.retrieval import NO_LABEL_SIMILARITY
-from textclassify.rac.retrieving.no_label import without
+from textclassify.rac.retrieving.label_texts import LabelTexts, label_vectors
+from textclassify.rac.retrieving.no_label import other_similarity, without
 
 CARDS = {"delivery": "parcel late, parcel lost", "other": "my dog", "billing": "bill, money and refund"}
 TEXTS = ["my parcel is late", "refund my money", "a cat runs"]
@@ -85,3 +86,21 @@ def test_a_schema_without_a_label_knows_nothing_of_it():
     )
 
     assert without(schema, "b") == LabelSchema(("a", "c"), {"a": "first"}, codes={"c": "C"})
+
+
+def test_examples_say_how_near_texts_are_to_their_labels():
+    """One in twenty is farther from all labels than the label for what fits none."""
+    rng = np.random.default_rng(0)
+    cards = np.eye(4, 16, dtype=np.float32)
+    codes = np.repeat(np.arange(4), 20)
+    vectors = cards[codes] + rng.normal(0, 0.2, (80, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    said = LabelTexts(("",) * 4, cards, ("",) * 80, codes, vectors)
+
+    similarity = other_similarity(said)
+
+    new = cards[codes] + rng.normal(0, 0.2, (80, 16)).astype(np.float32)
+    new /= np.linalg.norm(new, axis=1, keepdims=True)
+    assert 0.3 < similarity < 0.9
+    assert 0 < ((new @ label_vectors(said).T).max(axis=1) < similarity).mean() < 0.15
+    assert other_similarity(said.with_examples(np.arange(80) < 20)) == NO_LABEL_SIMILARITY

@@ -12,6 +12,13 @@ from textclassify.core.labels import Label, LabelSchema
 from textclassify.core.texts import did_you_mean
 from textclassify.errors import ConfigError
 from textclassify.rac.retrieving.candidates import Candidates
+from textclassify.rac.retrieving.label_texts import CARD_AS_EXAMPLES, LabelTexts, label_vectors
+
+NO_LABEL_SIMILARITY = 0.1
+"""The similarity that "no label at all" is given, so that a text far from every card has no label."""
+FEWEST_EXAMPLES = 30
+"""Examples from which on they say how near texts are to their labels."""
+_FALSE_ALARMS = 0.05
 
 
 def check_other(other: Label, schema: LabelSchema) -> None:
@@ -28,6 +35,28 @@ def check_other(other: Label, schema: LabelSchema) -> None:
     if other not in schema.names or len(schema) == 1:
         known = "" if other in schema.names else did_you_mean(other, schema.names)
         raise ConfigError(f"other={other!r} is no label beside others{known}; add it to the labels")
+
+
+def other_similarity(said: LabelTexts) -> float:
+    """Return the similarity of a label for what fits no other one: one example in twenty is farther from all labels.
+
+    Each example is compared with its own label's vector as it would be without the example. With few examples,
+    `NO_LABEL_SIMILARITY`, which only takes what is far from everything: how near texts come to label cards differs
+    between label sets, and the cards alone do not tell.
+
+    Args:
+        said: cards and examples of the labels.
+
+    """
+    if len(said.codes) < FEWEST_EXAMPLES:
+        return NO_LABEL_SIMILARITY
+    rows = np.arange(len(said.codes))
+    cosines = said.vectors @ label_vectors(said).T
+    sums = np.zeros_like(said.card_vectors)
+    np.add.at(sums, said.codes, said.vectors)
+    own = CARD_AS_EXAMPLES * said.card_vectors[said.codes] + sums[said.codes] - said.vectors
+    cosines[rows, said.codes] = (own * said.vectors).sum(axis=1) / np.linalg.norm(own, axis=1)
+    return float(np.quantile(cosines.max(axis=1), _FALSE_ALARMS))
 
 
 def without(schema: LabelSchema, other: Label) -> LabelSchema:

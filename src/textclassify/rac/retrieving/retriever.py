@@ -12,6 +12,7 @@ from textclassify.rac.retrieving.label_texts import Floats, LabelTexts, Vectors,
 from textclassify.rac.retrieving.levelling import Levelled, fitted_member
 from textclassify.rac.retrieving.member_choice import RetrievalReport, choose_members
 from textclassify.rac.retrieving.members import DENSE, LinearMember
+from textclassify.rac.retrieving.no_label import other_similarity
 from textclassify.rac.retrieving.search import block_rows, nearest
 
 
@@ -28,6 +29,7 @@ class Retriever:
     def __init__(self, said: LabelTexts, temperature: float, *, tree: LabelTree | None = None) -> None:
         self.temperature = temperature
         self.label_vectors = label_vectors(said)
+        self.other_similarity = other_similarity(said)
         self.report = choose_members(said, temperature) if tree is None else _from_the_top()
         self._tree = tree
         self._members = {name: fitted_member(name, said, temperature) for name in self.report.weights}
