@@ -264,3 +264,21 @@ def test_a_bound_below_one_question_costs_nothing(run, llm) -> None:
 
     assert_one_clear_line(run("label", "texts.csv", "-l", "labels.yaml", *words), "--max-calls 0.5 is less than one")
     assert llm.asked == []
+
+
+def test_a_broader_label_answers_where_the_narrow_one_is_not_sure_enough(run, folder: Path) -> None:
+    """Without a bound every narrow label is sure enough, and the message says so in flags."""
+    tree = "labels:\n- {name: post, description: letters and parcels}\n"
+    tree += (
+        "- {name: parcel, description: a parcel, parent: post}\n- {name: letter, description: a letter, parent: post}\n"
+    )
+    (folder / "tree.yaml").write_text(tree, encoding="utf-8")
+    command = ("label", "-", "-l", "tree.yaml", "--lines", "--back-off", "--json")
+
+    result = run(*command, "--min-probability", 0.95, stdin="it never came\n")
+    refused = run(*command, stdin="it never came\n")
+
+    assert json_lines(result.stdout)[0]["label"] == "post"
+    assert json_lines(result.stdout)[0]["confidence"] > 0.95
+    assert refused.exit_code == 1
+    assert "--back-off does not go with --min-probability 0" in refused.stderr

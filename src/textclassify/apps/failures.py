@@ -38,6 +38,7 @@ _OPTIONS = "decision|margin|max_calls|min_precision|min_probability|model|provid
 _LABELLING_FLAGS: dict[str, str | Callable[[Match[str]], str]] = {
     r"pass base_url as an argument": "pass --base-url",
     r" \(llm=None\)": "",
+    r"\bback_off(=True)?\b": "--back-off",
     r"\bllm=None": "no --provider",
     r"; name it 'label', or pass label_columns=\[\.\.\.\]": "; name it 'label'",
     rf"(?<![\w-])({_OPTIONS})=\.\.\.": lambda found: f"{_flag(found[1])} NAME",

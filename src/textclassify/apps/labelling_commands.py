@@ -89,6 +89,14 @@ def label(
             "--margin", min=0, max=1, rich_help_panel=_LEAVING, help="Least lead over the second label, in probability."
         ),
     ] = None,
+    back_off: Annotated[
+        bool,
+        typer.Option(
+            "--back-off",
+            rich_help_panel=_LEAVING,
+            help="Give the narrowest broader label (`parent` in the file) that reaches --min-probability.",
+        ),
+    ] = False,
     other: Annotated[
         str | None,
         typer.Option(
@@ -182,7 +190,12 @@ def label(
             file=file,
             labels=labels,
             asking={"provider": provider, "model": model, "base_url": base_url, "top_k": top_k, "decision": decision},
-            leaving={"min_probability": min_probability, "margin": margin, "other": other},
+            leaving={
+                "min_probability": min_probability,
+                "margin": margin,
+                "other": other,
+                "back_off": back_off or None,
+            },
             examples=examples,
             multi_label=multi_label,
             gold=gold,

@@ -34,7 +34,7 @@ class LabellingRun:
         file: the texts; "-" is standard input.
         labels: the label file.
         asking: `provider`, `model`, `base_url`, `top_k` and `decision`; None = not given.
-        leaving: `min_probability`, `margin` and `other`; None = not given.
+        leaving: `min_probability`, `margin`, `other` and `back_off`; None = not given.
         examples: labelled texts that are added to the label cards.
         multi_label: None = as the label file says.
         gold: a column of the file, or a file, to measure by.
