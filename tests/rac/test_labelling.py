@@ -149,3 +149,15 @@ def test_where_a_label_is_for_what_fits_no_other_a_list_offers_none_of_these(dec
     assert any("none of these" in choice.messages[-1].content for wave in model.waves for choice in wave)
     assert found.other == SCHEMA.names.index("dog")
     assert not (found.candidates.codes == found.other).any()
+
+
+def test_a_label_for_what_fits_no_other_stands_for_no_text():
+    """Its description is about nothing: neither a bias nor a demonstration can be made of it."""
+    model = Believer(lambda *_: 0.0)
+
+    labeller(model, other="dog", demonstrations=3).find(["x"])
+
+    asked = "\n".join(turn.content for wave in model.waves for choice in wave for turn in choice.messages)
+    assert "Label: bill" in asked
+    assert "<text>\ndog\n</text>" not in asked
+    assert not any(choice.text == "dog" for wave in model.waves for choice in wave)

@@ -113,7 +113,7 @@ class Labeller:
         candidates = self._best_of(prior, self.top_k)
         if self.choose is None or not len(texts):
             return Found(replace(retrieved, source=self.source, row_ids=None), candidates, None, retrieved, self._other)
-        about = references(self.schema, self._ranked)
+        about = self._references()
         questions = Questions(self.schema, about[: self.demonstrations])
         bias = self._bias(questions, about, self.choose)
         evidence = verify(
@@ -148,13 +148,17 @@ class Labeller:
             return _undecided(choices) if self.decision == "pairwise" else Chosen.nothing_yet(choices, Method.GIVEN)
 
         if self.choose is not None and len(texts):
-            about = references(self.schema, self._ranked)
+            about = self._references()
             questions = Questions(self.schema, about[: self.demonstrations])
             if of_bias:
                 self._bias(questions, about, note)
             tried = self.candidates(texts, self.top_k)
             verify(texts, tried, questions, note, self.decision, none_option=self.other is not None)
         return asked
+
+    def _references(self) -> list[Reference]:
+        """Return texts about labels; a label for what fits no other one is about nothing."""
+        return [one for one in references(self.schema, self._ranked) if self.other is None or one.label != self._other]
 
     def _ranked(self, texts: Sequence[str]) -> Candidates:
         """Return candidates of texts about labels, with room for labels that are passed over."""
