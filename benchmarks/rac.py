@@ -81,7 +81,7 @@ def _retrieval(options: argparse.Namespace, target: Path) -> None:
 
 
 def _llm(options: argparse.Namespace, target: Path) -> None:
-    asked = Asked(str(options.llm), options.cache, top_k=options.top_k)
+    asked = Asked(str(options.llm), options.cache, options.top_k, options.demonstrations)
     for name in options.datasets:
         measured_llm(
             name,
@@ -125,6 +125,7 @@ def _options() -> argparse.Namespace:
         part.add_argument("--llm-rows", type=int, default=500, help="test rows that the model is asked about")
         part.add_argument("--seed", type=int, default=0, help="of their draw")
         part.add_argument("--top-k", type=int, default=5)
+        part.add_argument("--demonstrations", type=int, help="of every question; the library's default if not given")
         part.add_argument("--systems", nargs="+", help="beginnings of the names of those to ask; all if not given")
     for part in parts.choices.values():
         part.add_argument("--data", help="folder of the public data sets (or TEXTCLASSIFY_DATA)")

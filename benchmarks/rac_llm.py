@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,21 +37,25 @@ class Asked:
         model: a `.gguf` file or a folder of a language model, read in this process.
         cache: folder for the library's replies and for answers.
         top_k: candidates per text.
-        options: further options of `RACClassifier`, by name.
+        demonstrations: of `RACClassifier`; None = its default.
 
     """
 
     model: str
     cache: Path
     top_k: int = 5
-    options: Mapping[str, Any] = field(default_factory=dict)
+    demonstrations: int | None = None
 
     def systems(self, test: Rows) -> dict[str, Callable[[], RACClassifier | LLMClassifier]]:
         """Return how each system is made, cheapest first."""
         found: dict[str, Callable[[], RACClassifier | LLMClassifier]] = {RETRIEVAL: lambda: RACClassifier(test.schema)}
         for decision in sorted(DECISIONS, key=("listwise", "pairwise", "first_yes", "best", "both").index):
             found[decision] = lambda decision=decision: RACClassifier(  # type: ignore[misc] # a default binds it
-                test.schema, self._llm(test), top_k=self.top_k, decision=decision, **self.options
+                test.schema,
+                self._llm(test),
+                top_k=self.top_k,
+                decision=decision,
+                demonstrations=self.demonstrations,
             )
         return found | {NAIVE: lambda: self._llm(test)}
 
@@ -109,7 +113,9 @@ def measured_llm(
     """
     say = say or Console(stderr=True, soft_wrap=True).print
     test = read_rows(name, "test", root, rows=rows, seed=seed)
-    folder = asked.cache / f"{name}_{len(test)}_s{seed}_k{asked.top_k}"
+    shown = "" if asked.demonstrations is None else f", demonstrations={asked.demonstrations}"
+    varied = "" if asked.demonstrations is None else f"_d{asked.demonstrations}"
+    folder = asked.cache / f"{name}_{len(test)}_s{seed}_k{asked.top_k}{varied}"
     found: dict[str, Answers] = {}
     for system, make in asked.systems(test).items():
         wanted = systems is None or any(system.startswith(one) for one in systems)
@@ -117,7 +123,7 @@ def measured_llm(
         if answers is not None:
             found[system] = answers
             figures = report(test, found)
-            write_figures(target, PART, {f"{name}, {len(test)} rows": figures | asked.described(seed)})
+            write_figures(target, PART, {f"{name}, {len(test)} rows{shown}": figures | asked.described(seed)})
 
 
 def answers_of(test: Rows, make: Callable[[], Any] | None, folder: Path, say: Callable[[str], None]) -> Answers | None:

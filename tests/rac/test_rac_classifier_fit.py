@@ -46,6 +46,18 @@ def test_answers_that_tell_nothing_are_not_used(tmp_path, multi_label):
     np.testing.assert_allclose(classifier.predict_proba(["x"]), [[0.34, 0.33, 0.33]], atol=1e-3)
 
 
+def test_what_was_learned_for_one_decision_says_nothing_about_another(tmp_path):
+    """Other questions have other answers; what these count is not known."""
+    rows = [f"{text} {number}" for number, text in enumerate(ROWS * 4)]
+    ranks = FixedClassifier({}, default=[0.34, 0.33, 0.33])
+    classifier = rac(tmp_path, unsure(0), retriever=ranks).fit(rows, GOLD * 4)
+
+    classifier.set_params(decision="first_yes")
+
+    assert classifier.calibration_.weight == 0.0
+    assert np.abs(classifier.predict_proba(["x"]) - 1 / 3).max() > 0.1
+
+
 def test_only_a_part_of_the_rows_is_asked_about(tmp_path):
     chat = knows(dict(zip(ROWS, GOLD, strict=True)))
 

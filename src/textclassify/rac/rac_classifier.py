@@ -237,19 +237,27 @@ class RACClassifier(HoldsModel, RanksLabels, MeasuresItself):
 
     def _labeller(self, top_k: int | None = None) -> Labeller:
         check_options(self)
-        model, calibration = self._model(), getattr(self, "calibration_", None)
+        model = self._model()
         return Labeller(
             schema=self._card_schema(),
             retriever=self._retriever(),
             choose=None if model is None else model.choose,
             decision=self.decision,
             top_k=self.top_k if top_k is None else checked_k(top_k),
-            weight=WEIGHTS[self.decision] if calibration is None else calibration.weight,
+            weight=self._weight,
             min_yes=0.5 if self.min_yes is None else self.min_yes,
             source=self.kind,
             other=self.other,
             demonstrations=self._demonstrations(model),
         )
+
+    @property
+    def _weight(self) -> float:
+        """What the model's answers count: as labelled rows told for this decision, else its default."""
+        calibration: Calibration | None = getattr(self, "calibration_", None)
+        if calibration is None or calibration.decision != self.decision:
+            return WEIGHTS[self.decision]
+        return calibration.weight
 
     def _demonstrations(self, model: LLMClassifier | None) -> int:
         """Return how many labels questions are demonstrated with."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textclassify.rac.deciding.posterior import WEIGHTS, fitted_weight, posterior
+from textclassify.rac.deciding.posterior import TRIED_WEIGHTS, fitted_weight, posterior
 from textclassify.rac.verifying.evidence import Evidence
 
 from ..checking import candidates  # noqa: TID252 - a helper of several folders of tests
@@ -83,4 +83,4 @@ def test_the_weight_follows_what_answers_are_worth(multi_label):
     assert weight(right, np.arange(300)) > 1.0
     assert weight(rng.permutation(right.ravel()).reshape(300, 3), np.arange(300)) <= 0.1
     assert weight(right, np.arange(1)) == 1.0
-    assert 1.0 in WEIGHTS
+    assert 1.0 in TRIED_WEIGHTS

@@ -22,12 +22,14 @@ class Calibration:
 
     Args:
         weight: what a log-odd of the model counts; 0 = its answers are not used.
+        decision: how candidates were checked; other checks' answers count as they do without labelled rows.
         rows: labelled rows that were asked about.
         recall: share of them whose label is among the candidates.
 
     """
 
     weight: float
+    decision: str
     rows: int
     recall: float
 
@@ -45,7 +47,8 @@ def calibrated(labeller: Labeller, data: TrainingData) -> Calibration:
     gold = np.asarray(data.gold)[scored]
     among = _hits(found.candidates.codes[scored], gold)
     if found.evidence is None or not scored.any():
-        return Calibration(labeller.weight, int(scored.sum()), float(among.mean()) if len(among) else 0.0)
+        recall = float(among.mean()) if len(among) else 0.0
+        return Calibration(labeller.weight, labeller.decision, int(scored.sum()), recall)
     weight = fitted_weight(
         found.prior[scored],
         found.candidates.take(scored),
@@ -55,7 +58,7 @@ def calibrated(labeller: Labeller, data: TrainingData) -> Calibration:
         multi_label=labeller.schema.multi_label,
     )
     logger.info("%d labelled rows: the language model's answers count %.1f", scored.sum(), weight)
-    return Calibration(weight, int(scored.sum()), float(among.mean()))
+    return Calibration(weight, labeller.decision, int(scored.sum()), float(among.mean()))
 
 
 def _hits(codes: NDArray[Any], gold: NDArray[Any]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from textclassify.rac.verifying.evidence import Evidence
 
 Floats = NDArray[np.floating[Any]]
 
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0)
+TRIED_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0)
 """Weights of the evidence that labelled rows choose among."""
 _WEIGHT_SPREAD = 0.5
 """Standard deviation of the prior over weights around the default one: some thirty telling rows outweigh it."""
@@ -61,9 +61,9 @@ def fitted_weight(
     losses = [
         _loss(posterior(prior, candidates, evidence, weight, multi_label=multi_label), gold, multi_label=multi_label)
         + 0.5 * ((weight - default) / _WEIGHT_SPREAD) ** 2
-        for weight in WEIGHTS
+        for weight in TRIED_WEIGHTS
     ]
-    return WEIGHTS[int(np.argmin(losses))]
+    return TRIED_WEIGHTS[int(np.argmin(losses))]
 
 
 def _loss(scores: Floats, gold: NDArray[Any], *, multi_label: bool) -> float:

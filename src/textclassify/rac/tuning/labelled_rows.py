@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textclassify.core.labels import Gold
-from textclassify.core.result import NO_LABEL
-from textclassify.core.scales import Status
+from textclassify.core.result import decide
 from textclassify.core.texts import hash_wordings
 from textclassify.errors import ConfigError
 from textclassify.rac.deciding.abstention import Bounds
@@ -65,15 +64,9 @@ def answers_of(found: Found, decision: str) -> Answered:
     scores, none_withheld = found.scores, Bounds()
     first_yes = decision == "first_yes" and found.evidence is not None
     calls = np.zeros(len(scores), np.int64) if found.evidence is None else found.evidence.calls
-    probabilities = scores.probabilities
-    if scores.multi_label:
-        codes, _ = answered(found, none_withheld, first_yes=first_yes)
-        sure = np.where(codes == 1, probabilities, 1 - probabilities).min(axis=1)
-        return Answered(np.where(scores.status == Status.OK, sure, np.nan), codes, calls)
-    one, _ = answered(found, none_withheld, first_yes=first_yes)
-    one = np.where(scores.status == Status.OK, one, NO_LABEL)
-    share = np.take_along_axis(probabilities, np.maximum(one, 0)[:, None], axis=1)[:, 0]
-    return Answered(np.where(one == NO_LABEL, np.nan, share), one, calls)
+    codes, _ = answered(found, none_withheld, first_yes=first_yes)
+    result = decide(scores, codes=codes)
+    return Answered(result.confidence, result.codes, calls)
 
 
 def measured_curve(found: Found, gold: Gold, texts: list[str], decision: str) -> pd.DataFrame:
