@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from textclassify.core.progress import report
-from textclassify.errors import ModelError
-from textclassify.models.batching import token_batches
 from textclassify.models.dependencies import needs_extra
 
 with needs_extra("torch"):
     import torch
 
-logger = logging.getLogger(__name__)
-
-TOKENS_PADDED_TO = 16
-"""Batches are padded to a multiple of this many tokens.
-
-Odd lengths change which kernel computes a row, and with it the last digits of bf16; even ones do not, so a text's
-scores do not depend on its neighbours.
-"""
-
 HEAD_C = 10.0
 """Inverse penalty of the first head. Best or near it, 32 to 600 rows of topic, question, spam and intent data."""
-
-_TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
 
 
 class EncoderNetwork(torch.nn.Module):
@@ -60,67 +44,6 @@ class EncoderNetwork(torch.nn.Module):
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(np.asarray(weight, dtype=np.float32)))
             self.head.bias.copy_(torch.from_numpy(np.asarray(bias, dtype=np.float32)))
-
-
-def padded(
-    token_ids: Sequence[Sequence[int]], pad_token_id: int, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the input ids and the attention mask of one batch, (rows, longest), padded on the right."""
-    width = _padded_length(max(len(ids) for ids in token_ids))
-    input_ids = np.full((len(token_ids), width), pad_token_id, dtype=np.int64)
-    mask = np.zeros((len(token_ids), width), dtype=np.int64)
-    for row, ids in enumerate(token_ids):
-        input_ids[row, : len(ids)] = ids
-        mask[row, : len(ids)] = 1
-    return torch.from_numpy(input_ids).to(device), torch.from_numpy(mask).to(device)
-
-
-def _padded_length(tokens: int) -> int:
-    return -(-tokens // TOKENS_PADDED_TO) * TOKENS_PADDED_TO
-
-
-def compute_in_batches(
-    function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    pieces: Sequence[Sequence[int]],
-    width: int,
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-    pad_token_id: int,
-) -> NDArray[np.float32]:
-    """Return the results (pieces, width) of a function of input ids and mask, in the order of the pieces.
-
-    Raises:
-        ModelError: one piece alone is too large for the memory.
-
-    """
-    results = np.zeros((len(pieces), width), dtype=np.float32)
-    lengths = [_padded_length(len(piece)) for piece in pieces]
-    waiting = token_batches(lengths, max_tokens=_TOKENS_PER_BATCH["cuda" if device.type == "cuda" else "cpu"])[::-1]
-    done = 0
-    with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
-        while waiting:
-            batch = waiting.pop()
-            input_ids, mask = padded([pieces[row] for row in batch], pad_token_id, device)
-            try:
-                results[batch] = function(input_ids, mask).float().cpu().numpy()
-            except torch.OutOfMemoryError as error:
-                waiting += _halves(batch, error)
-                continue
-            done += len(batch)
-            report("reading texts", done, len(pieces))
-    return results
-
-
-def _halves(batch: NDArray[np.intp], error: Exception) -> list[NDArray[np.intp]]:
-    """Return a batch that was too large for the memory in two parts."""
-    if len(batch) == 1:
-        raise ModelError("one text alone is too large for the memory; lower max_length, or set device='cpu'") from error
-    middle = len(batch) // 2
-    logger.warning("out of memory: %d texts at once become %d", len(batch), middle)
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return [batch[middle:], batch[:middle]]
 
 
 def first_head(

@@ -30,9 +30,10 @@ from textclassify.statistics.folds import assign_folds
 with needs_extra("torch"):
     import torch
 
-    from textclassify.ml.network import EncoderNetwork, compute_in_batches, first_head
+    from textclassify.ml.network import EncoderNetwork, first_head
     from textclassify.ml.training import FineTuning, Lesson, Recipe, seeded
     from textclassify.models.devices import pick_device, pick_dtype, quiet_transformers
+    from textclassify.models.inference import compute_in_batches
     from textclassify.models.loading import load_encoder, load_tokenizer, usable_length
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from textclassify.core.progress import report
 from textclassify.errors import ModelError
-from textclassify.ml.network import padded
 from textclassify.models.dependencies import needs_extra
+from textclassify.models.inference import padded
 
 with needs_extra("torch"):
     import torch

@@ -33,10 +33,10 @@ from textclassify.ensemble.joint.training import JointLesson, JointNetwork, Join
 from textclassify.errors import ConfigError, StorageError
 from textclassify.ml.label_weights import row_weights, with_label_cards
 from textclassify.ml.long_texts import Encoded, encode_texts
-from textclassify.ml.network import compute_in_batches
 from textclassify.ml.roberta_classifier import RoBERTaClassifier, TransformerClassifier
 from textclassify.ml.training import Recipe
 from textclassify.models.devices import pick_device, pick_dtype
+from textclassify.models.inference import compute_in_batches
 from textclassify.statistics.folds import assign_folds
 
 logger = logging.getLogger(__name__)

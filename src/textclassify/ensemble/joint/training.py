@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from textclassify.ensemble.combining.network import FusionWrapper
-from textclassify.ml.network import EncoderNetwork, padded
+from textclassify.ml.network import EncoderNetwork
 from textclassify.ml.training import FineTuning, Lesson, Recipe
+from textclassify.models.inference import padded
 
 
 @dataclass(frozen=True, kw_only=True)
