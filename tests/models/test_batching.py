@@ -29,6 +29,16 @@ def test_rows_come_longest_first(counts):
     assert order == sorted(order, reverse=True) or 0 in order
 
 
+@given(COUNTS, st.lists(st.integers(1, 400), max_size=3, unique=True))
+def test_rows_of_two_kinds_of_length_are_in_different_batches(counts, limits):
+    """A kernel that changes at a length would let long neighbours change a short text's last digits."""
+    batches = token_batches(counts, max_tokens=600, apart=sorted(limits))
+
+    assert sorted(row for batch in batches for row in batch) == list(range(len(counts)))
+    for batch in batches:
+        assert len({sum(max(counts[row], 1) >= limit for limit in limits) for row in batch}) == 1
+
+
 def test_results_put_at_a_batchs_positions_stand_in_the_callers_order():
     counts = np.array([3, 100, 7])
     results = np.zeros(3)

@@ -1,5 +1,6 @@
 """Loading from folders and GGUF files: silent, safe, and clear about failures."""
 
+import contextlib
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -190,3 +191,55 @@ def test_a_cache_that_cannot_be_written_is_an_error_that_names_the_variable(tmp_
 
     with pytest.raises(ModelError, match="set TEXTCLASSIFY_CACHE_DIR"):
         gguf.unpacked(tmp_path / "any.gguf")
+
+
+@contextlib.contextmanager
+def small_files_only(most_bytes):
+    """No file may grow beyond this size, as if the disk were full."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("most_bytes", [100, 2000])
+def test_a_full_disk_leaves_no_half_folder_and_says_where_room_is_needed(tmp_path, monkeypatch, most_bytes):
+    """The configuration fits at times where the weights do not; a folder with one alone would be taken for a model."""
+    monkeypatch.setenv("TEXTCLASSIFY_CACHE_DIR", str(tmp_path / "cache"))
+    write_gguf(tmp_path / "any.gguf")
+
+    with small_files_only(most_bytes), pytest.raises(ModelError, match="make room there"):
+        gguf.unpacked(tmp_path / "any.gguf")
+
+    assert not [path for path in (tmp_path / "cache" / "gguf").iterdir() if path.is_dir()]
+    assert (gguf.unpacked(tmp_path / "any.gguf") / "config.json").exists()
+
+
+def test_what_a_killed_process_left_of_an_unpacking_is_taken_away(tmp_path, monkeypatch):
+    """Hundreds of megabytes that nobody would find."""
+    monkeypatch.setenv("TEXTCLASSIFY_CACHE_DIR", str(tmp_path / "cache"))
+    write_gguf(tmp_path / "any.gguf")
+    folder = gguf.unpacked(tmp_path / "any.gguf")
+    folder.rename(folder.with_name(f"{folder.name}.abc.partial"))
+
+    assert gguf.unpacked(tmp_path / "any.gguf") == folder
+    assert [path for path in folder.parent.iterdir() if path.is_dir()] == [folder]
+
+
+def test_a_folder_without_a_tokenizer_is_refused_with_the_remedy(folder, tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+
+    with pytest.raises(ModelError, match=r"no tokenizer .*tokenizer.save_pretrained\(folder\)"):
+        resolve(tmp_path, "causal")
+
+
+def test_a_tokenizer_that_cannot_be_read_is_an_error_that_names_the_folder(folder, tmp_path):
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(b"{" if file.name == "tokenizer.json" else file.read_bytes())
+
+    with pytest.raises(ModelError, match=f"{tmp_path.name}.*cannot be loaded"):
+        loading.load_tokenizer(resolve(tmp_path, "encoder"))

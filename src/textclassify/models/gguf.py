@@ -25,6 +25,8 @@ with needs_extra("torch"):
 
 logger = logging.getLogger(__name__)
 
+_PARTIAL = ".partial"
+
 
 def unpacked(gguf_file: Path) -> Path:
     """The Hugging Face folder (weights in bf16, tokenizer, chat template) of a GGUF file.
@@ -44,6 +46,8 @@ def unpacked(gguf_file: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not (folder / "config.json").exists():
+                for left_over in folder.parent.glob(f"{folder.name}.*{_PARTIAL}"):  # of a process that was killed
+                    shutil.rmtree(left_over, ignore_errors=True)
                 _unpack(gguf_file, folder)
     except OSError as error:
         raise ModelError(
@@ -55,7 +59,7 @@ def unpacked(gguf_file: Path) -> Path:
 
 def _unpack(gguf_file: Path, folder: Path) -> None:
     logger.info("unpacking %s into %s (once)", gguf_file.name, folder)
-    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".partial", dir=folder.parent))
+    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=_PARTIAL, dir=folder.parent))
     try:
         _convert(gguf_file, partial)
         partial.chmod(0o755)
@@ -80,8 +84,11 @@ def _convert(gguf_file: Path, target: Path) -> None:
                 f"transformers cannot read the GGUF file {str(gguf_file)!r} ({error}); "
                 "name a Hugging Face folder of the model instead"
             ) from error
-        model.save_pretrained(target)
-        tokenizer.save_pretrained(target)
+        try:
+            model.save_pretrained(target)
+            tokenizer.save_pretrained(target)
+        except Exception as error:  # where the disk is full, safetensors and tokenizers raise what is no OSError
+            raise OSError(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ __all__ = [
     "ModelSource",
     "encodable",
     "load_causal_lm",
+    "load_configuration",
     "load_encoder",
     "load_tokenizer",
     "resolve",
@@ -27,6 +28,13 @@ __all__ = [
 
 # Tokenizers that state no limit state this or more.
 _NO_LIMIT = 1_000_000
+
+
+def load_configuration(source: ModelSource) -> Any:
+    """The settings of the model, without its weights."""
+    location = _folder(source)
+    with _loading(source):
+        return transformers.AutoConfig.from_pretrained(location, **_options(source))
 
 
 def load_tokenizer(source: ModelSource) -> Any:

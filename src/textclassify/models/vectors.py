@@ -2,27 +2,20 @@
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textclassify.models.batching import token_batches
 from textclassify.models.dependencies import needs_extra
-from textclassify.models.devices import has_fast_bf16, pick_device
-from textclassify.models.loading import encodable, load_encoder, load_tokenizer, usable_length
+from textclassify.models.devices import pick_device, pick_dtype
+from textclassify.models.inference import ShowProgress, computed_batches, read_ahead, readable_length, steady
+from textclassify.models.loading import encodable, load_encoder, load_tokenizer
 from textclassify.models.sources import ModelSource
 
 with needs_extra("torch"):
     import torch
-
-ShowProgress = Callable[[int, int], None]
-
-# Measured best on two cores for a 22M encoder: larger batches fall out of the processor's cache.
-# Tokens per text are padded to a multiple of this: bf16 vectors then do not depend on the other texts of a batch.
-_PADDED_TO = 16
-_TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
 
 
 def sentence_vectors(
@@ -84,29 +77,31 @@ class SentenceEncoder:
         `show_progress` is called with (texts done, texts in all), equal texts counted once.
         """
         model, tokenizer = self._model_and_tokenizer()
-        distinct = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        distinct = list(dict.fromkeys(texts))
         vectors = np.empty((len(distinct), model.config.get_text_config().hidden_size), dtype=np.float32)
-        token_ids = self._tokenise([encodable(text) for text in distinct], max_length)
-        budget = _TOKENS_PER_BATCH["cuda" if model.device.type == "cuda" else "cpu"]
-        longest = usable_length(model, tokenizer)
+        number_format = steady(model, pick_dtype(self.precision, model.device))
+        padding = tokenizer.pad_token_id or 0
         done = 0
-        with torch.inference_mode(), self._autocast(model.device):
-            for batch in token_batches([len(ids) for ids in token_ids], max_tokens=budget):
-                ids = [token_ids[row] for row in batch]
-                width = min(-(-max(map(len, ids)) // _PADDED_TO) * _PADDED_TO, longest)
-                padded = tokenizer.pad({"input_ids": ids}, padding="max_length", max_length=width, return_tensors="pt")
-                vectors[batch] = _mean_vectors(model, padded.to(model.device)).cpu().numpy()
+        for start, token_ids in read_ahead(distinct, functools.partial(self._tokenise, max_length=max_length)):
+            for batch, values in computed_batches(
+                functools.partial(_mean_vectors, model),
+                token_ids,
+                device=model.device,
+                dtype=number_format,
+                pad_token_id=padding,
+            ):
+                vectors[start + batch] = values
                 done += len(batch)
                 if show_progress is not None:
                     show_progress(done, len(distinct))
-        return vectors[[distinct[text] for text in texts]]
+        row = {text: number for number, text in enumerate(distinct)}
+        return vectors[[row[text] for text in texts]]
 
-    def _tokenise(self, texts: list[str], max_length: int) -> list[list[int]]:
+    def _tokenise(self, texts: Sequence[str], *, max_length: int) -> list[list[int]]:
         model, tokenizer = self._model_and_tokenizer()
-        longest = min(max_length, usable_length(model, tokenizer))
-        if not texts:
-            return []
-        ids: list[list[int]] = tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
+        longest = min(max_length, readable_length(model, tokenizer))
+        clean = [encodable(text) for text in texts]
+        ids: list[list[int]] = tokenizer(clean, truncation=True, max_length=longest)["input_ids"]
         return ids
 
     def _model_and_tokenizer(self) -> tuple[Any, Any]:
@@ -116,13 +111,9 @@ class SentenceEncoder:
                 self._loaded = model, load_tokenizer(self.source)
             return self._loaded
 
-    def _autocast(self, device: torch.device) -> torch.autocast:
-        enabled = self.precision == "bf16" or (self.precision == "auto" and has_fast_bf16(device))
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
-
-def _mean_vectors(model: Any, encoded: Any) -> torch.Tensor:
-    hidden = model(**encoded).last_hidden_state.float()
-    mask = encoded["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-    mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+def _mean_vectors(model: Any, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    hidden = model(input_ids=input_ids, attention_mask=mask).last_hidden_state.float()
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    mean = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1.0)
     return torch.nn.functional.normalize(mean, dim=-1)

@@ -1,0 +1,87 @@
+"""Hidden states of a model that is not trained, as one vector of each text and layer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from textclassify.models.dependencies import needs_extra
+from textclassify.models.sources import ModelSource
+
+with needs_extra("torch"):
+    import torch
+
+    from textclassify.models.devices import pick_device
+    from textclassify.models.inference import Forward, readable_length
+    from textclassify.models.loading import encodable, load_encoder, load_tokenizer
+
+Pooling = Literal["mean", "cls", "pooler", "last"]
+
+
+def feature_function(model: Any, layers: tuple[int, ...] | None, pooling: Pooling) -> Forward:
+    """Return what computes the features of input ids and mask (rows, tokens): (rows, d), or (rows, layers, d).
+
+    Args:
+        model: without a head.
+        layers: their numbers among the hidden states; None = the last one, without an axis for layers.
+        pooling: how the tokens of a layer become one vector.
+
+    """
+    if pooling == "pooler":
+        return functools.partial(_pooler_output, model)
+
+    def features(input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        read = model(input_ids=input_ids, attention_mask=mask, output_hidden_states=layers is not None)
+        if layers is None:
+            return pooled(read.last_hidden_state, mask, pooling)
+        return torch.stack([pooled(read.hidden_states[number], mask, pooling) for number in layers], dim=1)
+
+    return features
+
+
+def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+    """Return one float32 vector per row, (rows, d), of hidden states (rows, tokens, d) and a mask (rows, tokens)."""
+    if pooling == "cls":
+        return hidden[:, 0].float()
+    if pooling == "last":
+        return hidden[torch.arange(len(hidden), device=hidden.device), (mask.sum(1) - 1).clamp(min=0)].float()
+    weights = mask.unsqueeze(-1).float()
+    # Where padding is not a number, its product with 0 is none either.
+    tokens = hidden.float().masked_fill(weights == 0, 0.0)
+    return tokens.sum(1) / weights.sum(1).clamp(min=1.0)
+
+
+def _pooler_output(model: Any, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    vectors: torch.Tensor = model(input_ids=input_ids, attention_mask=mask).pooler_output.float()
+    return vectors
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model in this process and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    longest: int
+    device: torch.device
+
+    def tokens(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """Return the token ids of each text, at most `max_tokens` and at least one."""
+        clean = [encodable(text) for text in texts]
+        ids: list[list[int]] = self.tokenizer(clean, truncation=True, max_length=max_tokens)["input_ids"]
+        return [row or [self.tokenizer.pad_token_id or 0] for row in ids]
+
+
+@functools.lru_cache(maxsize=2)
+def loaded_once(source: ModelSource, device: str) -> LoadedModel:
+    """Return a model that this process loads once, at most two of them at a time.
+
+    Raises:
+        ModelError: it cannot be loaded.
+
+    """
+    place = pick_device(device)
+    model, tokenizer = load_encoder(source).to(place), load_tokenizer(source)
+    return LoadedModel(model, tokenizer, readable_length(model, tokenizer), place)
