@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from textclassify.apps import (
     distil_commands,
+    feature_commands,
     label_commands,
     labelling_commands,
     llm_commands,
@@ -311,6 +312,7 @@ app.command()(distil_commands.distil)
 app.command()(llm_commands.estimate)
 app.command()(llm_commands.prompt)
 app.add_typer(llm_commands.cache_app, name="cache")
+app.add_typer(feature_commands.features_app, name="features")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,15 @@ _LABELLING_FLAGS: dict[str, str | Callable[[Match[str]], str]] = {
 }
 """The same for commands that take the options of a classifier by description one by one."""
 _LABELLING = ("label", "labels")
+_FEATURE_FLAGS: dict[str, str | Callable[[Match[str]], str]] = {
+    r"(?<![\w-])(device|key|layers|max_length|pooling|precision)='?([\w./-]+)'?": lambda found: (
+        f"{_flag(found[1])} {found[2]}"
+    ),
+    r"(?<![\w-])layers=\(([-\d, ]+?),?\)": lambda found: f"--layers={found[1].replace(' ', '')}",
+    r"(?<![\w-])(layers|max_length)\b(?= out|;| must)": lambda found: _flag(found[1]),
+}
+"""The same for commands that take the options of a `FrozenEncoder`."""
+_FLAGS_OF = dict.fromkeys(_LABELLING, _LABELLING_FLAGS) | {"features": _FEATURE_FLAGS}
 _ROW = re.compile(r"\brow \d")
 
 
@@ -77,7 +86,7 @@ def explained(error: BaseException, command: str | None = None) -> tuple[list[st
 
 def as_typed(message: str, command: str | None = None) -> str:
     """Return a message of the library in the words of a command; its rows count from 0, which is said."""
-    for pattern, said in _LABELLING_FLAGS.items() if command in _LABELLING else ():
+    for pattern, said in _FLAGS_OF.get(command or "", {}).items():
         message = re.sub(pattern, said, message)
     for pattern, flag in _FLAGS.items():
         message = re.sub(pattern, flag, message)

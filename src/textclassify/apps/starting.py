@@ -94,7 +94,8 @@ multi_label: {_value(answers.multi_label)}
 
 # ---- Sources ----
 
-# Encoder to fine-tune; null = roberta-base, or the embedded one where no hub answers
+# Encoder to fine-tune; null = roberta-base, or the embedded one where no hub answers; embedding:minilm,smollm2 = models
+# that stay as they are, and a small network that learns from what they say of a text
 ml_model: {_value(answers.ml_model)}
 # local = in this process; openai, deepseek, gemini, ollama, ...; null = none
 llm_provider: {_value(answers.llm_provider)}

@@ -105,7 +105,14 @@ def train(
         ),
     ] = None,
     test_data: Annotated[str | None, typer.Option("--test-data", help="Held-out texts; else 20% are held out.")] = None,
-    ml_model: Annotated[str | None, typer.Option("--ml-model", help="Encoder to fine-tune: a name or folder.")] = None,
+    ml_model: Annotated[
+        str | None,
+        typer.Option(
+            "--ml-model",
+            help="Encoder to fine-tune: a name or folder; or embedding:minilm,smollm2 to learn from models that stay "
+            "as they are, embedding:features:FOLDER from features that are kept.",
+        ),
+    ] = None,
     llm_provider: Annotated[
         str | None,
         typer.Option("--llm-provider", help="local, none, openai, deepseek, gemini, ...; several by commas."),

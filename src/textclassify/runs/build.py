@@ -14,6 +14,7 @@ from textclassify.core.texts import listed
 from textclassify.ensemble.fusion import FusionEnsemble
 from textclassify.errors import ConfigError, MissingDependencyError, ModelError
 from textclassify.runs.config import Config
+from textclassify.runs.embedding_source import embedding_source, names_embedding
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,9 @@ def _rac(config: Config, labels: LabelSchema | None, which: int = 0, **more: Any
 
 def _free_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]:
     sources: dict[str, TextClassifier] = {}
-    if config.encoder:
+    if config.encoder and names_embedding(config.ml_model):
+        sources["encoder"] = embedding_source(config, notes)
+    elif config.encoder:
         settings = _given(config, "max_length", "batch_size", "num_epochs", "class_weight")
         if config.ml_lr is not None:
             settings["learning_rate"] = config.ml_lr

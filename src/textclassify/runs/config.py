@@ -37,8 +37,10 @@ class Config(BaseModel):
 
     Data: `data` and `test_data` are files for the command line; `text_column`, `label_columns`, `group_column` and
     `multi_label` are recognised where left out; `labels` is a schema file, a list of names or {name: description}.
-    Sources: `ml_model` is the encoder, `llm_provider` one provider or a list of them ("local" runs in this process,
-    null asks no language model); `encoder`, `linear` and `similarity` switch the free sources off.
+    Sources: `ml_model` is the encoder to fine-tune, or "embedding:minilm,smollm2" for models that are only read, of
+    which a small head learns ("embedding" alone reads these two, "embedding:features:FOLDER" what is in a store);
+    `llm_provider` is one provider or a list of them ("local" runs in this process, null asks no language model);
+    `encoder`, `linear` and `similarity` switch the free sources off.
     `examples_per_label` examples from the training rows are shown to it; left out, one to a local model with at most 20
     labels, none otherwise; or `nearest_examples` that are most similar to each text. `llm_method`, `n_samples`,
     `texts_per_request` and `prompt_template` say how remote models are asked, `requests_per_minute`,
