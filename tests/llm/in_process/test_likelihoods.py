@@ -111,3 +111,22 @@ def test_a_damaged_entry_is_computed_again_and_replaced(damaged, tmp_path):
 
     assert again == [first.values.tolist()] * 2
     assert [texts for _, texts, _ in scorer.calls] == [["a", "b"], ["a"]]
+
+
+class FallingBack(CountingScorer):
+    """Its second question leaves the range of half precision."""
+
+    def log_likelihoods(self, turns, texts, answers, *, show_progress=None):
+        if len(self.calls) == 1:
+            self.identity = "float32"
+        return super().log_likelihoods(turns, texts, answers, show_progress=show_progress)
+
+
+def test_texts_known_in_a_precision_that_was_given_up_are_scored_again(tmp_path):
+    """One column of scores in two precisions would rank texts by their rounding."""
+    scorer, cache = FallingBack(), ResponseCache(tmp_path)
+    Likelihoods(scorer, cache).ask(["a"], TOPICS, [])
+    Likelihoods(scorer, cache).ask(["a", "b"], TOPICS, [])
+    Likelihoods(scorer, cache).ask(["b", "a"], TOPICS, [])
+
+    assert [texts for _, texts, _ in scorer.calls] == [["a"], ["b"], ["a"]]

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 
-from textclassify.llm.in_process import answer_scores  # noqa: E402
+from textclassify.llm.in_process import tree_reading  # noqa: E402
 from textclassify.llm.in_process.chat_tokens import ChatTokenizer  # noqa: E402
 from textclassify.llm.in_process.local import TEXT_SLOT, LocalScorer  # noqa: E402
 
@@ -80,8 +80,8 @@ def test_scores_do_not_depend_on_batches_or_on_the_size_of_the_trees(folder, mon
     """Memory for 200 labels is bounded by reading them in several trees; the scores stay the same."""
     scorer = LocalScorer(str(folder), precision="fp32")
     whole = scorer.log_likelihoods(TURNS, TEXTS, LABELS).values
-    monkeypatch.setattr(answer_scores, "_LOGITS", 1)
-    monkeypatch.setattr(answer_scores, "_TOKENS_PER_BATCH", {"cpu": 1, "cuda": 1})
+    monkeypatch.setattr(tree_reading, "_LOGITS", 1)
+    monkeypatch.setattr(tree_reading, "_TOKENS_PER_BATCH", {"cpu": 1, "cuda": 1})
 
     np.testing.assert_allclose(scorer.log_likelihoods(TURNS, TEXTS, LABELS).values, whole, atol=2e-4)
 
@@ -218,6 +218,21 @@ def test_a_model_without_a_chat_template_reads_a_transcript():
 
     assert chat.tokenizer.decode(prompt.ids).endswith("User: Text: cat\nLabel:\nAssistant:")
     assert chat.tokenizer.decode(chat.answer("sports")) == " sports\n"
+
+
+def test_a_model_without_padding_end_or_unknown_token_scores_as_any_other(folder, tmp_path):
+    """Padding is never read, so any token will do for it."""
+    bare = tiny_tokenizer(chat_template=None)
+    bare.eos_token = bare.pad_token = bare.unk_token = None
+    for file in folder.glob("*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "chat_template.jinja").unlink()
+    bare.save_pretrained(tmp_path)
+
+    found = LocalScorer(str(tmp_path), precision="fp32").log_likelihoods(TURNS, TEXTS, LABELS)
+
+    alone = [LocalScorer(str(tmp_path), precision="fp32").log_likelihoods(TURNS, [text], LABELS) for text in TEXTS]
+    np.testing.assert_allclose(found.values, [one.values[0] for one in alone], atol=2e-4)
 
 
 def test_a_scorer_pickles_without_its_weights(folder):

@@ -85,10 +85,7 @@ class LocalQuestions:
     def _scored(self, questions: Sequence[Choice], task: str) -> dict[Choice, Scored]:
         """Return what is known about distinct questions; what is new is kept every second and in the end."""
         identity = self._scorer.identity
-        keys = {
-            question: likelihood_key(identity, question.messages, question.answers, question.text)
-            for question in questions
-        }
+        keys = {question: _key(identity, question) for question in questions}
         found = self._kept.of(keys, {question: len(question.answers) for question in questions})
         missing = [question for question in questions if question not in found]
         fresh: list[tuple[bytes, Scored]] = []
@@ -97,7 +94,8 @@ class LocalQuestions:
             for done, (place, scores, truncated) in enumerate(self._scorer.choices_scored(missing), start=1):
                 question = missing[place]
                 found[question] = Scored(scores.tolist(), truncated)
-                fresh.append((keys[question], found[question]))
+                # A key of now, as the scorer's precision changes where half precision does not suffice.
+                fresh.append((_key(self._scorer.identity, question), found[question]))
                 report(task, done, len(missing))
                 if monotonic() - kept_at > _KEPT_EVERY_SECONDS:
                     self._kept.keep(fresh)
@@ -134,6 +132,10 @@ class LocalQuestions:
         turns = [(message.role, message.content) for message in messages]
         whole = ["written", self._scorer.identity, turns, max_tokens]
         return hashlib.sha256(json.dumps(whole).encode()).digest()
+
+
+def _key(identity: str, question: Choice) -> bytes:
+    return likelihood_key(identity, question.messages, question.answers, question.text)
 
 
 def _written_text(body: bytes) -> str | None:

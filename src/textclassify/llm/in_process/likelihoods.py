@@ -110,7 +110,7 @@ class Likelihoods:
 
     def _of_one_prompt(self, prompt: Prompt, texts: Sequence[str], task: str) -> dict[str, Scored]:
         identity, memory = self.scorer.identity, KeptLikelihoods(self.cache)
-        keys = {text: likelihood_key(identity, prompt.messages, prompt.answers, text) for text in texts}
+        keys = _keys(identity, prompt, texts)
         found = memory.of(keys, dict.fromkeys(keys, len(prompt.answers)))
         missing = [text for text in keys if text not in found]
         if missing:
@@ -122,12 +122,19 @@ class Likelihoods:
             )
             values = scored.values.astype(np.float64).tolist()
             new = dict(zip(missing, map(Scored, values, scored.truncated.tolist()), strict=True))
+            keys = _keys(self.scorer.identity, prompt, texts)
             memory.keep((keys[text], one) for text, one in new.items())
+            if found and self.scorer.identity != identity:  # what was known is of a precision that was given up
+                return self._of_one_prompt(prompt, texts, task)
             found |= new
         n_cut = sum(one.truncated for one in found.values())
         if n_cut:
             logger.warning("%d of %d texts did not fit into the prompt and were cut", n_cut, len(found))
         return found
+
+
+def _keys(identity: str, prompt: Prompt, texts: Sequence[str]) -> dict[str, bytes]:
+    return {text: likelihood_key(identity, prompt.messages, prompt.answers, text) for text in texts}
 
 
 def _by_shown(

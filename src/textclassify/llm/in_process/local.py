@@ -7,7 +7,6 @@ each text is read once after it; all labels are then read as one tree of tokens 
 import functools
 import json
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +19,16 @@ from textclassify.errors import ConfigError
 from textclassify.llm.choices import Choice
 from textclassify.llm.in_process.answer_scores import ShowProgress, score_answers
 from textclassify.llm.in_process.chat_tokens import ChatTokenizer, PromptTokens, Turn
+from textclassify.llm.in_process.loaded_models import LoadedModel, dtype_of, go_on_in_float32, loaded_once
 from textclassify.llm.in_process.prompt_forest import TokenQuestion
 from textclassify.llm.in_process.question_scores import question_scores
 from textclassify.llm.in_process.writing import written
 from textclassify.llm.prompting.prompts import TEXT_SLOT
 from textclassify.models.dependencies import needs_extra
-from textclassify.models.loading import load_causal_lm, usable_length
 from textclassify.models.sources import ModelSource, resolve
 
 with needs_extra("torch"):
-    from textclassify.models.devices import pick_device, pick_dtype
+    from textclassify.models.devices import pick_device
 
 __all__ = ["TEXT_SLOT", "LabelLikelihoods", "LocalScorer"]
 
@@ -58,7 +57,8 @@ class LocalScorer:
         precision: "auto" (bf16 where the processor has it, else fp32), "fp32", "bf16", "fp16".
         max_tokens: longest prompt with its answer; longer texts are cut. None = what the model can read.
 
-    The weights are loaded at the first text and shared by all scorers of the process that want the same.
+    The weights are loaded at the first text and shared by all scorers of the process that want the same. A model whose
+    scores are no numbers in half precision is loaded again in float32, for the rest of the process and with a warning.
 
     Example:
         >>> from textclassify.llm.chat import Message
@@ -88,20 +88,35 @@ class LocalScorer:
         """Where the model is; resolved when first asked."""
         return resolve(self.model, "causal")
 
-    @functools.cached_property
+    @property
     def identity(self) -> str:
-        """What tells its answers from another's: where the model is, its weights' sizes and dates, how it computes."""
+        """What tells its answers from another's: where the model is, its weights' sizes and dates, how it computes.
+
+        It changes when the model's activations leave the range of half precision, and it goes on in float32.
+        """
+        dtype = str(dtype_of(self.source, self.device, self.precision))
+        return json.dumps([self.source.location, self._files, dtype, pick_device(self.device).type, self.max_tokens])
+
+    @functools.cached_property
+    def _files(self) -> list[tuple[str, int, int]]:
         place = Path(self.source.location)
         files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place] if place.is_file() else []
-        weights = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-        device = pick_device(self.device)
-        dtype = str(pick_dtype(self.precision, device))
-        return json.dumps([self.source.location, weights, dtype, device.type, self.max_tokens])
+        return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
     @functools.cached_property
     def weights(self) -> int:
         """How many weights the model has; it is loaded for this."""
-        return int(_loaded_once(self.source, self.device, self.precision).model.num_parameters())
+        return int(self._loaded().model.num_parameters())
+
+    def _loaded(self) -> LoadedModel:
+        return loaded_once(self.source, self.device, self.precision)
+
+    def _falls_back(self, values: NDArray[Any], model: Any) -> bool:
+        """Whether scores have to be computed again, in float32, because these left the range of half precision."""
+        if np.isfinite(values).all() or str(model.dtype) == "torch.float32":
+            return False
+        go_on_in_float32(self.source, self.device, self.precision)
+        return True
 
     def log_likelihoods(
         self,
@@ -122,13 +137,16 @@ class LocalScorer:
         """
         if not answers:
             raise ConfigError("there is no answer to score; name at least one label")
-        loaded = _loaded_once(self.source, self.device, self.precision)
+        loaded = self._loaded()
         replies = [loaded.chat.answer(answer) for answer in answers]
         context = min(loaded.context, self.max_tokens or loaded.context)
         room = context - max(map(len, replies))
         prompts = _prompts(loaded.chat, turns, texts, room)
         distinct = {ids: row for row, ids in enumerate(dict.fromkeys(prompt.ids for prompt in prompts))}
         values = score_answers(loaded.model, list(distinct), replies, show_progress=show_progress)
+        if self._falls_back(values, loaded.model):
+            del loaded  # both formats at once may not fit into the memory
+            values = score_answers(self._loaded().model, list(distinct), replies, show_progress=show_progress)
         return LabelLikelihoods(
             values=values[[distinct[prompt.ids] for prompt in prompts]],
             truncated=np.array([prompt.truncated for prompt in prompts], dtype=np.bool_),
@@ -146,9 +164,9 @@ class LocalScorer:
         """
         if not choices:
             return
-        loaded = _loaded_once(self.source, self.device, self.precision)
-        context = min(loaded.context, self.max_tokens or loaded.context)
-        replies = functools.cache(lambda answers: tuple(loaded.chat.answer(answer) for answer in answers))
+        chat, context = self._loaded().chat, self._loaded().context
+        context = min(context, self.max_tokens or context)
+        replies = functools.cache(lambda answers: tuple(chat.answer(answer) for answer in answers))
         alike: dict[tuple[Any, ...], list[int]] = {}
         for place, choice in enumerate(choices):
             alike.setdefault((choice.messages, choice.answers), []).append(place)
@@ -156,10 +174,24 @@ class LocalScorer:
         for (messages, answers), places in alike.items():
             room = context - max(map(len, replies(answers)))
             texts = [choices[place].text for place in places]
-            prompts |= zip(places, loaded.chat.prompts(messages, texts, max_tokens=room), strict=True)
+            prompts |= zip(places, chat.prompts(messages, texts, max_tokens=room), strict=True)
         questions = [TokenQuestion(prompts[place].ids, replies(choice.answers)) for place, choice in enumerate(choices)]
-        for place, scores in question_scores(loaded.model, questions):
+        for place, scores in self._questions_scored(questions):
             yield place, scores, prompts[place].truncated
+
+    def _questions_scored(self, questions: Sequence[TokenQuestion]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Yield places and scores; from the first that is no number in half precision on, in float32."""
+        left = dict.fromkeys(range(len(questions)))
+        model = self._loaded().model
+        for place, scores in question_scores(model, questions):
+            if self._falls_back(scores, model):
+                break
+            del left[place]
+            yield place, scores
+        del model
+        places = list(left)
+        for position, scores in question_scores(self._loaded().model, [questions[place] for place in places]):
+            yield places[position], scores
 
     def written(self, conversations: Sequence[Sequence[Turn]], *, max_tokens: int) -> Iterator[tuple[int, str | None]]:
         """Yield the place of each conversation and what the model most likely says next; None where it does not fit.
@@ -168,31 +200,9 @@ class LocalScorer:
             ModelError: the model cannot be had or loaded.
         """
         if conversations:
-            loaded = _loaded_once(self.source, self.device, self.precision)
+            loaded = self._loaded()
             room = min(loaded.context, self.max_tokens or loaded.context) - max_tokens
             yield from written(loaded.model, loaded.chat, conversations, max_tokens=max_tokens, room=room)
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    model: Any
-    chat: ChatTokenizer
-    context: int
-
-
-_loading = threading.Lock()
-
-
-def _loaded_once(source: ModelSource, device: str, precision: str) -> _Loaded:
-    with _loading:
-        return _load(source, device, precision)
-
-
-@functools.lru_cache(maxsize=2)
-def _load(source: ModelSource, device: str, precision: str) -> _Loaded:
-    place = pick_device(device)
-    model, tokenizer = load_causal_lm(source, dtype=pick_dtype(precision, place))
-    return _Loaded(model.to(place), ChatTokenizer(tokenizer), usable_length(model, tokenizer))
 
 
 def _prompts(

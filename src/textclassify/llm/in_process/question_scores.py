@@ -1,14 +1,15 @@
 """Exact scores of the answers to many different questions, in as few forward passes as their tokens need."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textclassify.llm.in_process.answer_scores import reads_trees, score_answers
+from textclassify.llm.in_process.answer_scores import score_answers
 from textclassify.llm.in_process.prompt_forest import Forest, TokenQuestion, common_length, forest_of, pages
+from textclassify.llm.in_process.tree_checks import reads_trees
+from textclassify.llm.in_process.tree_reading import additive, first_tokens
 from textclassify.models.dependencies import needs_extra
 
 with needs_extra("torch"):
@@ -78,14 +79,13 @@ class _PageReader:
 
     def _logits(self, forest: Forest, nodes: NDArray[np.int64]) -> torch.Tensor:
         """Return the logits (N, V) at some tokens of a forest."""
-        device, dtype = self.model.device, self.model.dtype
+        device = self.model.device
         visible = torch.from_numpy(np.pad(forest.visible, ((0, 0), (self.shared, 0)), constant_values=True))
-        mask = torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min)
         read = self.model(
             input_ids=torch.from_numpy(forest.tokens).unsqueeze(0).to(device),
-            attention_mask=mask[None, None].to(device),
+            attention_mask=additive(visible[None, None].to(device), self.model.dtype),
             position_ids=torch.from_numpy(self.shared + forest.depth).unsqueeze(0).to(device),
-            past_key_values=copy.deepcopy(self._cache),
+            past_key_values=first_tokens(self._cache, self.shared, rows=1),
             use_cache=True,
             logits_to_keep=torch.from_numpy(nodes).to(device),
         )
