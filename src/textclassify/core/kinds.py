@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "auto_fusion": "textclassify.auto:AutoFusionClassifier",
+    "embedding": "textclassify.ml.embedding_classifier:EmbeddingClassifier",
     "fixed": "textclassify.testing:FixedClassifier",
     "fold_average": "textclassify.ensemble.out_of_fold:FoldAverage",
     "fusion": "textclassify.ensemble.fusion:FusionEnsemble",
