@@ -31,25 +31,32 @@ class EmotionPart:
 
 @dataclass(frozen=True)
 class Frozen:
-    """The frozen models, their features kept in a folder: MiniLM's mean and first token, SmolLM2's last five layers."""
+    """The frozen models, their features kept in a folder: as classifiers read them by name, and as published."""
 
-    mean: FrozenEncoder
-    cls: FrozenEncoder
+    encoder: FrozenEncoder
     causal: FrozenEncoder
+    first_token: FrozenEncoder
+    last_layers: FrozenEncoder
 
     @classmethod
     def kept_in(cls, cache: Path) -> Frozen:
         """Return the models with their stores."""
         return cls(
-            FrozenEncoder("minilm", store=cache / "minilm_mean"),
-            FrozenEncoder("minilm", pooling="cls", store=cache / "minilm_cls"),
-            FrozenEncoder("smollm2", layers=5, store=cache / "smollm2_5_layers"),
+            FrozenEncoder("minilm", layers="spread", store=cache / "minilm_spread"),
+            FrozenEncoder("smollm2", layers="spread", store=cache / "smollm2_spread"),
+            FrozenEncoder("minilm", pooling="cls", store=cache / "minilm_first_token"),
+            FrozenEncoder("smollm2", layers=5, store=cache / "smollm2_last_5"),
         )
 
     @property
     def by_name(self) -> dict[str, FrozenEncoder]:
         """The models by what tables call them."""
-        return {"MiniLM, mean": self.mean, "MiniLM, first token": self.cls, "SmolLM2, 5 layers": self.causal}
+        return {
+            "MiniLM, 5 layers": self.encoder,
+            "SmolLM2, 5 layers over its depth": self.causal,
+            "MiniLM, first token": self.first_token,
+            "SmolLM2, last 5 layers": self.last_layers,
+        }
 
 
 def schema(root: str | None, dataset: str) -> LabelSchema:

@@ -50,7 +50,7 @@ def fuse(dataset: str, target: Path, *, root: str | None, cache: Path, seeds: Se
 
 def _new(name: str, frozen: Frozen, labels: LabelSchema, seed: int) -> TextClassifier:
     made: dict[str, Callable[[], Any]] = {
-        "head": lambda: EmbeddingClassifier([frozen.mean, frozen.causal], labels, random_state=seed),
+        "head": lambda: EmbeddingClassifier([frozen.encoder, frozen.causal], labels, random_state=seed),
         "TF-IDF, linear": lambda: LinearClassifier(labels, random_state=seed),
         "fine-tuned MiniLM": lambda: TransformerClassifier("minilm", labels, random_state=seed),
     }

@@ -42,7 +42,7 @@ def test_models_are_read_and_what_they_say_is_kept(store):
     source, notes = built(f"embedding: minilm, features:{store}", max_length=64, precision="fp32")
 
     assert isinstance(source, EmbeddingClassifier)
-    read = FrozenEncoder("minilm", max_length=64, precision="fp32", store=True)
+    read = FrozenEncoder("minilm", layers="spread", max_length=64, precision="fp32", store=True)
     assert source.sources == [read, StoredFeatures(str(store))]
     assert notes == []
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 from textclassify.apps.failures import InterruptedRunError
 from textclassify.apps.predicting import check_output
@@ -15,7 +15,7 @@ from textclassify.core import dataset
 from textclassify.core.files import FORMATS, HUB, read_hub, read_table
 from textclassify.core.texts import listed
 from textclassify.errors import ConfigError, DataError
-from textclassify.ml.encoder import FrozenEncoder
+from textclassify.ml.encoder import SPREAD, FrozenEncoder
 from textclassify.ml.stored_features import import_features
 from textclassify.ml.tensor_files import check_ending, read_tensor, write_tensor
 from textclassify.models.feature_store import read_spec
@@ -80,17 +80,21 @@ class Extracted:
         return [*said, f"next: textclassify train DATA --ml-model {shlex.quote(f'embedding:features:{self.store}')}"]
 
 
-def layers_in(given: str) -> int | tuple[int, ...]:
-    """Return how many layers are meant by "5", or which by "-1,-7".
+def layers_in(given: str) -> int | tuple[int, ...] | Literal["spread"]:
+    """Return how many layers are meant by "5", or which by "-1,-7"; "spread" stays as it is.
 
     Raises:
         ConfigError: it is neither.
 
     """
+    if given == SPREAD:
+        return SPREAD
     try:
         numbers = [int(number) for number in given.split(",")]
     except ValueError:
-        raise ConfigError(f"--layers is {given!r}; give a number, such as 5, or layers, such as -1,-7") from None
+        raise ConfigError(
+            f"--layers is {given!r}; give a number, such as 5, layers, such as -1,-7, or {SPREAD}"
+        ) from None
     return numbers[0] if len(numbers) == 1 and numbers[0] > 0 else tuple(numbers)
 
 

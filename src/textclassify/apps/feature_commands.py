@@ -46,8 +46,8 @@ def extract(
         str | None,
         typer.Option(
             "--layers",
-            help="How many of the last layers to read, such as 5, or which, such as -1,-7; else the last one of an "
-            "encoder, and 5 of a causal model that are spread over its depth.",
+            help="How many of the last layers to read, such as 5, or which, such as -1,-7, or spread: 5 over the whole "
+            "depth; else the last one of an encoder, and spread for a causal model.",
         ),
     ] = None,
     pooling: Annotated[

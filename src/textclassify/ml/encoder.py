@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ with needs_extra("torch"):
 POOLINGS = ("mean", "cls", "pooler", "last")
 READING_VERSION = 1
 """Raised when features come to be computed differently, so that a store does not mix the two."""
-SPREAD = "spread"
+SPREAD: Final = "spread"
 SPREAD_LAYERS = 5
 """Layers that are read where they are to be spread evenly over a model's depth."""
 
@@ -116,8 +116,7 @@ class FrozenEncoder:
     @property
     def identity(self) -> str:
         """What the features depend on, as text: two encoders with equal ones give the same features."""
-        spec = self._spec
-        return f"{spec.model} layers={spec.layers} {spec.pooling} max_length={spec.max_length} {spec.precision}"
+        return self._spec.identity
 
     @property
     def _layers(self) -> tuple[int, ...] | None:

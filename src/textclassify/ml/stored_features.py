@@ -71,8 +71,7 @@ class StoredFeatures:
     @property
     def identity(self) -> str:
         """What the features depend on, as text; that of the `FrozenEncoder` that filled the store."""
-        spec = self.spec
-        return f"{spec.model} layers={spec.layers} {spec.pooling} max_length={spec.max_length} {spec.precision}"
+        return self.spec.identity
 
     @property
     def shape(self) -> tuple[int, ...]:

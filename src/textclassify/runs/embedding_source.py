@@ -67,7 +67,7 @@ def embedding_source(config: Config, notes: list[str]) -> TextClassifier:
     sources = [
         StoredFeatures(name.removeprefix(STORED))
         if name.startswith(STORED)
-        else FrozenEncoder(name, max_length=config.max_length, precision=config.precision, store=True)
+        else FrozenEncoder(name, layers="spread", max_length=config.max_length, precision=config.precision, store=True)
         for name in names
     ]
     renamed = {

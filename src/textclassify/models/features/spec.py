@@ -61,6 +61,11 @@ class FeatureSpec:
         return hashlib.blake2b(canonical.encode("ascii"), digest_size=16).hexdigest()
 
     @property
+    def identity(self) -> str:
+        """What the features depend on besides the text, in words; the form in which they are kept is no part of it."""
+        return f"{self.model} layers={self.layers} {self.pooling} max_length={self.max_length} {self.precision}"
+
+    @property
     def bytes_per_text(self) -> int:
         """What one text's features take on disk."""
         return math.prod(self.shape) * self.stored_as.itemsize
