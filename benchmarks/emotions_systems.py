@@ -59,7 +59,7 @@ def support_vectors(task: Task, _: Frozen, __: int) -> NDArray[np.float64]:
     validation, test = (words_and_characters.transform(part.texts) for part in (task.validation, task.test))
     tried = [LinearSVC(C=penalty, random_state=0).fit(train, task.train.gold) for penalty in (0.03, 0.1, 0.3, 1.0)]
     best = max(tried, key=lambda model: model.score(validation, task.validation.gold))
-    return np.eye(len(task.schema))[best.predict(test)]
+    return np.asarray(np.eye(len(task.schema))[best.predict(test)])
 
 
 def regression(vectors: Callable[[Frozen, list[str]], NDArray[np.float32]]) -> System:

@@ -1,10 +1,13 @@
 """Out-of-fold scores: no row is scored by a model that saw it, and what is deployed is what was measured."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
 from textclassify import LinearClassifier, TrainingData
 from textclassify.core.scales import IN_SAMPLE, Status
+from textclassify.core.shared_work import shared
 from textclassify.ensemble.out_of_fold import FoldAverage, held_out_folds
 
 WORDS = {"refund": "money back please", "delivery": "parcel late again", "account": "password login locked"}
@@ -23,6 +26,26 @@ def test_every_row_is_scored_by_the_model_that_did_not_see_it():
     for fold, member in enumerate(average.members_):
         rows = np.flatnonzero(scores.fold == fold)
         assert np.array_equal(member.predict_scores([data.texts[row] for row in rows]).values, scores.values[rows])
+
+
+class Noting(LinearClassifier):
+    """Notes what is shared while it is trained."""
+
+    seen: ClassVar = []
+
+    def _fit(self, data):
+        self.seen.append(shared("thing", object))
+        super()._fit(data)
+
+
+def test_the_folds_share_what_they_have_in_common_and_forget_it():
+    """Weights and tokens are the same for each of them; a second data set must not find the first one's."""
+    Noting.seen.clear()
+    for _ in range(2):
+        FoldAverage(Noting(), n_folds=3).fit(messages())
+    first, second = (set(map(id, seen)) for seen in (Noting.seen[:3], Noting.seen[3:]))
+    assert len(first) == len(second) == 1
+    assert first != second
 
 
 def test_out_of_fold_scores_of_noise_labels_are_no_better_than_chance():

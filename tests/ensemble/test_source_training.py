@@ -1,6 +1,7 @@
 """How a fusion's sources are trained and asked: honestly, once, and about no more texts than is needed."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from textclassify import FusionEnsemble, LinearClassifier, TrainingData
 from textclassify.core.scales import IN_SAMPLE, Status
 from textclassify.core.scores import Scores
+from textclassify.core.shared_work import shared
 from textclassify.core.texts import hash_texts
 from textclassify.ensemble.source_training import SourceTraining
 from textclassify.errors import ConfigError, ModelError, ScoresError
@@ -193,3 +195,23 @@ def test_the_rows_to_ask_are_the_rows_that_are_asked(paid_classifier):
     guard = made.plan(data).guard
     assert len(promised) == 50 + 220
     assert set(sources["llm"].asked) | {data.texts[row] for row in guard} == {data.texts[row] for row in promised}
+
+
+class Noting(LinearClassifier):
+    """Notes what is shared while it is trained."""
+
+    seen: ClassVar = []
+
+    def _fit(self, data):
+        self.seen.append(shared("thing", object))
+        super()._fit(data)
+
+
+def test_sources_share_what_they_have_in_common():
+    """Two encoders of one fusion read the same texts with the same tokenizer."""
+    Noting.seen.clear()
+
+    fitted({"one": Noting(), "other": Noting()}, rows(60))
+
+    assert len(Noting.seen) == 6
+    assert len(set(map(id, Noting.seen))) == 1

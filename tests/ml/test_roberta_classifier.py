@@ -8,6 +8,7 @@ import pytest
 import textclassify
 from textclassify import RoBERTaClassifier, TransformerClassifier
 from textclassify.core.progress import listening
+from textclassify.core.shared_work import sharing
 from textclassify.errors import ConfigError
 from textclassify.testing import check_classifier
 
@@ -15,6 +16,9 @@ WORDS = "a the cat dog bird runs sleeps good bad very late parcel bill money ref
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+
+from textclassify.ml import roberta_classifier  # noqa: E402 - it needs torch
+from textclassify.models import inference  # noqa: E402
 
 
 @pytest.fixture
@@ -123,8 +127,8 @@ def test_class_weights_of_several_labels_weigh_the_rows_that_have_them(make, mes
     plain = make().fit(texts, gold).predict_proba(texts)
     weighted = make(class_weight={"delivery": 8}).fit(texts, gold).predict_proba(texts)
 
-    assert weighted[:, 1].mean() > plain[:, 1].mean() + 0.02
-    assert abs(weighted[:, 0].mean() - plain[:, 0].mean()) < 0.02
+    assert weighted[:, 1].mean() > plain[:, 1].mean() + 0.05
+    assert abs(weighted[:, 0].mean() - plain[:, 0].mean()) < 0.04
 
 
 def test_a_class_weight_of_an_unknown_label_suggests_the_nearest(make, messages):
@@ -136,6 +140,8 @@ def test_a_class_weight_of_an_unknown_label_suggests_the_nearest(make, messages)
     ("options", "message"),
     [
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"lora": 0}, "lora must be at least 1, got 0"),
+        ({"lora": 4, "train_embeddings": True}, "train_embeddings=True trains weights that lora leaves alone"),
         ({"precision": "fp8"}, "unknown precision 'fp8'"),
         ({"class_weight": "equal"}, "class_weight must be None"),
         ({"early_stopping": True, "validation_fraction": 1.5}, "validation_fraction must lie between"),
@@ -241,15 +247,39 @@ def test_ctrl_c_leaves_a_classifier_that_answers(make, messages):
     assert classifier.predict(messages[0][:1]).predictions == ["delivery"]
 
 
-def test_folds_share_the_vectors_of_the_untrained_encoder(make, messages):
-    """A second fit on the same texts computes none of them again."""
-    heard = []
+def test_classifiers_that_share_read_the_same_texts_with_the_untrained_encoder_once(make, messages):
     texts, labels = messages
-    make().fit(texts, labels)
-    with listening(lambda task, *_: heard.append(task)):
-        make().fit(texts[1:], labels[1:])
+    heard = []
+    with sharing():
+        make().fit(texts, labels)
+        with listening(lambda task, *_: heard.append(task)):
+            make().fit(texts[1:], labels[1:])
 
     assert set(heard) == {"fine-tuning"}
+
+
+def test_classifiers_that_share_load_the_encoder_once_and_train_weights_of_their_own(make, messages, monkeypatch):
+    """Loading is not free, and one fold's training must not leak into the next."""
+    loaded = []
+    load = roberta_classifier.load_encoder
+    monkeypatch.setattr(roberta_classifier, "load_encoder", lambda source: loaded.append(source) or load(source))
+    with sharing():
+        first, second = (make(learning_rate=rate).fit(*messages) for rate in (1e-3, 1e-2))
+
+    assert len(loaded) == 1
+    weights = [next(one.network_.encoder.encoder.parameters()) for one in (first, second)]
+    assert not torch.equal(*weights)
+
+
+@pytest.mark.parametrize("options", [{}, {"precision": "bf16"}, {"long_texts": "sliding", "max_length": 6}])
+def test_sharing_changes_no_score(make, messages, options):
+    texts, labels = messages
+    parts = [slice(0, 6), slice(2, 8)]
+    alone = [make(**options).fit(texts[part], labels[part]).predict_scores(texts) for part in parts]
+    with sharing():
+        together = [make(**options).fit(texts[part], labels[part]).predict_scores(texts) for part in parts]
+
+    assert all(one.equals(other) for one, other in zip(alone, together, strict=True))
 
 
 def test_prediction_survives_running_out_of_memory(make, messages, caplog):
@@ -268,6 +298,40 @@ def test_prediction_survives_running_out_of_memory(make, messages, caplog):
 
     assert "out of memory: 8 texts at once become 4" in caplog.text
     np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"long_texts": "sliding", "max_length": 8}])
+def test_scores_do_not_depend_on_the_blocks_that_texts_are_read_in(make, messages, options, monkeypatch):
+    """A million rows are read in blocks; each answer is that of the text alone, at its place."""
+    texts, labels = messages
+    classifier = make(**options).fit(texts, labels)
+    asked = [*texts, " ".join(WORDS)]
+    at_once = classifier.predict_scores(asked).values
+    monkeypatch.setattr(inference, "TEXTS_PER_BLOCK", 2)
+    heard = []
+
+    with listening(lambda _, *counts: heard.append(counts[:2])):
+        in_blocks = classifier.predict_scores(asked).values
+
+    np.testing.assert_allclose(in_blocks, at_once, atol=1e-5)
+    assert heard == sorted(heard)
+    assert heard[-1] == (9, 9)
+
+
+def test_an_encoder_that_overflows_in_half_precision_answers_in_float32(make, messages, caplog):
+    """A large model in fp16 answers as in float32, says so once, and stays there."""
+    texts, labels = messages
+    classifier = make(precision="fp32").fit(texts, labels)
+    layer = classifier.network_.encoder.encoder.layer[0].intermediate.dense
+    with torch.no_grad():
+        layer.weight.mul_(1e6)
+    exact = classifier.predict_scores(texts).values
+
+    classifier.set_params(precision="fp16")
+
+    np.testing.assert_array_equal(classifier.predict_scores(texts).values, exact)
+    np.testing.assert_array_equal(classifier.predict_scores(texts[:2]).values, exact[:2])
+    assert caplog.text.count("it computes in float32 now") == 1
 
 
 def test_the_result_says_which_encoder_answered(make, messages, tiny_encoder):

@@ -20,6 +20,7 @@ from textclassify.core.contract import TextClassifier, read_part
 from textclassify.core.progress import doing
 from textclassify.core.scales import IN_SAMPLE, Scale, Status
 from textclassify.core.scores import Scores
+from textclassify.core.shared_work import sharing
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.combining.readings import raw_evidence
 from textclassify.statistics.folds import assign_folds
@@ -106,18 +107,26 @@ class FoldAverage(TextClassifier):
             raise TypeError("FoldAverage needs a classifier to train: FoldAverage(LinearClassifier())")
         self.schema_ = data.schema
         self.members_: list[TextClassifier] = []
+        with sharing():
+            parts = self._trained_members(self.classifier, data, folds)
+        if not self.members_:  # nothing can be held out: one model that saw every row
+            self.members_.append(clone(self.classifier).fit(data))
+        self.out_of_fold_scores_ = _assembled(parts, data, folds)
+        return self
+
+    def _trained_members(
+        self, classifier: TextClassifier, data: TrainingData, folds: NDArray[np.int16]
+    ) -> list[tuple[NDArray[np.intp], Scores]]:
+        """Train the model of each fold, and return the rows it did not see with its scores of them."""
         held_out = np.unique(folds[folds >= 0])
         parts: list[tuple[NDArray[np.intp], Scores]] = []
         for number, fold in enumerate(held_out, start=1):
             with doing(f"model {number} of {len(held_out)}: " if len(held_out) > 1 else ""):
                 rows = np.flatnonzero(folds == fold)
-                member = clone(self.classifier).fit(data.take(np.flatnonzero(folds != fold)))
+                member = clone(classifier).fit(data.take(np.flatnonzero(folds != fold)))
                 parts.append((rows, member.predict_scores([data.texts[row] for row in rows])))
             self.members_.append(member)
-        if not self.members_:  # nothing can be held out: one model that saw every row
-            self.members_.append(clone(self.classifier).fit(data))
-        self.out_of_fold_scores_ = _assembled(parts, data, folds)
-        return self
+        return parts
 
     def _score(self, texts: list[str]) -> Scores:
         scores = [member.predict_scores(texts) for member in self.members_]

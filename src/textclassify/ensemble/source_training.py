@@ -12,6 +12,7 @@ from sklearn.base import clone
 from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
 from textclassify.core.scores import Scores, check_same_labels
+from textclassify.core.shared_work import sharing
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.out_of_fold import FoldAverage
 from textclassify.ensemble.source_scores import scores_of_some
@@ -73,13 +74,14 @@ class SourceTraining:
         worth_fitting = dict(self.sources) if judged or not ready else ready
         fitted: dict[str, TextClassifier] = {}
         scores: dict[str, Scores] = {}
-        # First who may have to stop the run, for want of money or of a server: before hours of training, not after.
-        for name in sorted(worth_fitting, key=lambda name: not worth_fitting[name].asks_llm):
-            with doing(f"{name}: "):
-                fitted[name], scores[name] = self._fitted(worth_fitting[name], data, folds)
-                if not judged and fitted[name].learns:
-                    scores[name] = replace(fitted[name].predict_scores(data.texts), fold=None)
-                check_same_labels(data.schema.names, scores[name].labels, name)
+        with sharing():
+            # First who may have to stop the run, for want of money or a server: before hours of training, not after.
+            for name in sorted(worth_fitting, key=lambda name: not worth_fitting[name].asks_llm):
+                with doing(f"{name}: "):
+                    fitted[name], scores[name] = self._fitted(worth_fitting[name], data, folds)
+                    if not judged and fitted[name].learns:
+                        scores[name] = replace(fitted[name].predict_scores(data.texts), fold=None)
+                    check_same_labels(data.schema.names, scores[name].labels, name)
         return {name: fitted[name] for name in worth_fitting}, {name: scores[name] for name in worth_fitting}
 
     def rows_to_ask(self, source: TextClassifier, data: TrainingData) -> NDArray[np.intp]:

@@ -1,4 +1,4 @@
-"""Vectors of an encoder before training, remembered: the folds of one data set share nearly all their texts."""
+"""Vectors of an encoder before training: the folds of one data set share nearly all their texts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textclassify.core.shared_work import shared
+
 _MOST_PIECES = 20_000
-_remembered: dict[bytes, NDArray[np.float32]] = {}
+"""Vectors that are remembered: 30 MB of a small encoder's."""
 
 
 def frozen_vectors(
@@ -19,7 +21,7 @@ def frozen_vectors(
     settings: str,
     compute: Callable[[list[Sequence[int]]], NDArray[np.float32]],
 ) -> NDArray[np.float32]:
-    """Return the vectors of the pieces, (pieces, d); only those that are new are computed.
+    """Return the vectors of the pieces, (pieces, d); inside `sharing()` only those that are new are computed.
 
     Args:
         pieces: token ids of each piece of text.
@@ -28,26 +30,24 @@ def frozen_vectors(
         compute: returns vectors (m, d) of m pieces.
 
     """
-    start = _fingerprint(network.encoder, settings)
-    keys = [start + _digest(np.asarray(ids, dtype=np.int32).tobytes()) for ids in pieces]
-    new = {key: piece for key, piece in zip(keys, pieces, strict=True) if key not in _remembered}
-    known = {key: _remembered[key] for key in keys if key in _remembered}
-    if new:
-        known.update(zip(new, compute(list(new.values())), strict=True))
-    if len(_remembered) + len(new) > _MOST_PIECES:
-        _remembered.clear()
-    if len(new) <= _MOST_PIECES:
-        _remembered.update((key, known[key]) for key in new)
-    return np.stack([known[key] for key in keys])
+    of_digest: dict[bytes, NDArray[np.float32]] = shared(
+        ("frozen vectors", settings, _fingerprint(network.encoder)), dict
+    )
+    digests = [_digest(np.asarray(ids, dtype=np.int32).tobytes()) for ids in pieces]
+    new = {digest: piece for digest, piece in zip(digests, pieces, strict=True) if digest not in of_digest}
+    computed = dict(zip(new, compute(list(new.values())), strict=True)) if new else {}
+    if len(of_digest) + len(computed) <= _MOST_PIECES:
+        of_digest.update(computed)
+    return np.stack([of_digest[digest] if digest not in computed else computed[digest] for digest in digests])
 
 
 def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def _fingerprint(encoder: Any, settings: str) -> bytes:
+def _fingerprint(encoder: Any) -> bytes:
     """Return what tells encoders apart: their biases and norms, which any training changes."""
-    digest = hashlib.blake2b(settings.encode(), digest_size=16)
+    digest = hashlib.blake2b(digest_size=16)
     for name, weight in encoder.named_parameters():
         digest.update(f"{name}{tuple(weight.shape)}".encode())
         if weight.ndim <= 1:

@@ -48,8 +48,22 @@ class Encoded:
         return np.bincount(self.row_of_piece, minlength=len(self.was_cut))
 
 
-def encode_texts(texts: Sequence[str], tokenizer: Any, *, max_length: int, long_texts: str) -> Encoded:
+def encode_texts(
+    texts: Sequence[str],
+    tokenizer: Any,
+    *,
+    max_length: int,
+    long_texts: str,
+    known: dict[str, list[int]] | None = None,
+) -> Encoded:
     """Return the texts as pieces of at most `max_length` tokens, special ones included.
+
+    Args:
+        texts: n texts.
+        tokenizer: of the model.
+        max_length: tokens that the model reads at once.
+        long_texts: one of `LONG_TEXTS`.
+        known: token ids of texts that this tokenizer has read before, whole; those that are new are added.
 
     Raises:
         ConfigError: `long_texts` is unknown, or `max_length` leaves no room for text.
@@ -67,7 +81,7 @@ def encode_texts(texts: Sequence[str], tokenizer: Any, *, max_length: int, long_
     pieces: list[list[int]] = []
     rows: list[int] = []
     long = np.zeros(len(texts), dtype=bool)
-    for row, ids in enumerate(_token_ids(texts, tokenizer)):
+    for row, ids in enumerate(_token_ids(texts, tokenizer, {} if known is None else known)):
         long[row] = len(ids) > room
         parts = _parts(ids, room, long_texts) if long[row] else [ids]
         pieces += [[*prefix, *part, *suffix] or [nothing] for part in parts]
@@ -76,13 +90,13 @@ def encode_texts(texts: Sequence[str], tokenizer: Any, *, max_length: int, long_
     return Encoded(pieces, np.array(rows, dtype=np.intp), cut, long)
 
 
-def _token_ids(texts: Sequence[str], tokenizer: Any) -> list[list[int]]:
-    if not texts:
-        return []
-    clean = [encodable(text) for text in texts]
-    found = tokenizer(clean, add_special_tokens=False, return_attention_mask=False, verbose=False)
-    ids: list[list[int]] = found["input_ids"]
-    return ids
+def _token_ids(texts: Sequence[str], tokenizer: Any, known: dict[str, list[int]]) -> list[list[int]]:
+    new = [text for text in dict.fromkeys(texts) if text not in known]
+    if new:
+        clean = [encodable(text) for text in new]
+        found = tokenizer(clean, add_special_tokens=False, return_attention_mask=False, verbose=False)
+        known.update(zip(new, found["input_ids"], strict=True))
+    return [known[text] for text in texts]
 
 
 def _special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,9 +18,11 @@ from textclassify.core.contract import TextClassifier
 from textclassify.core.result import ClassificationResult, decide
 from textclassify.core.scales import Method, Scale
 from textclassify.core.scores import Scores
+from textclassify.core.shared_work import own_copy, shared, sharing
 from textclassify.core.storage import read_arrays, write_arrays
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError, ModelError
+from textclassify.ml import few_rows
 from textclassify.ml.frozen_vectors import frozen_vectors
 from textclassify.ml.label_weights import row_weights, with_label_cards
 from textclassify.ml.long_texts import Encoded, encode_texts
@@ -30,11 +33,20 @@ from textclassify.statistics.folds import assign_folds
 with needs_extra("torch"):
     import torch
 
+    from textclassify.ml.lora import LORA_RATE_FACTOR, check_peft, trained_by_adapters
     from textclassify.ml.network import EncoderNetwork, first_head
     from textclassify.ml.training import FineTuning, Lesson, Recipe, seeded
     from textclassify.models.devices import pick_device, pick_dtype, quiet_transformers
-    from textclassify.models.inference import compute_in_batches
-    from textclassify.models.loading import load_encoder, load_tokenizer, usable_length
+    from textclassify.models.inference import (
+        ShowProgress,
+        compute_in_batches,
+        part_of_texts,
+        read_ahead,
+        readable_length,
+        reading_texts,
+        steady,
+    )
+    from textclassify.models.loading import load_encoder, load_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -59,16 +71,22 @@ class TransformerClassifier(TextClassifier):
         long_texts: what is read of a longer text: "head", "head+tail", or "sliding" windows, whose log-probabilities
             are averaged.
         batch_size: texts per training step.
-        num_epochs: times that each text is seen; None = 500 / texts, between 3 and 10; from 2,000 texts on 2,
-            from 10,000 on 1.
+        num_epochs: times that each text is seen; None = 500 / texts, between 3 and 10; from 2,000 texts on
+            1,500 / texts per label, between 1 and 3.
         learning_rate: of the encoder; None = 0.0384 / hidden size, which is 1e-4 for the embedded encoder and 5e-5 for
-            `roberta-base`.
+            `roberta-base`; with `lora` ten times that.
         head_learning_rate: of the linear layer.
         weight_decay: of the encoder's matrices.
         warmup_share: share of the steps in which the learning rate rises.
         warm_head: whether the linear layer is fitted on the frozen encoder first.
         label_cards: whether label cards are training rows (single-label schemas with descriptions only).
         train_embeddings: whether word embeddings are trained, too; without, training is faster.
+        lora: rank of adapters that are trained instead of the encoder's matrices, and merged with them afterwards, for
+            encoders that are too large to train whole; 8 is usual. Training needs peft (`textclassify[lora]`).
+        contrastive: whether the encoder learns from pairs of texts before the linear layer is fitted, in the manner of
+            SetFit, instead of fine-tuning; with `num_epochs`, before it. None = with 8 to 64 rows per label, where no
+            other option says how to train: at once up to 200 rows, and with more if it does better on a quarter of
+            them than fine-tuning and the linear layer alone. Single-label only.
         class_weight: None, "balanced", or {label: weight}; multi-label: weight of the texts that have the label.
         early_stopping: whether part of the rows is held back, and the weights that do best on it are kept.
         validation_fraction: that part.
@@ -78,7 +96,8 @@ class TransformerClassifier(TextClassifier):
         random_state: seeds batches and dropout; equal seeds give equal classifiers on the CPU.
 
     Learned: `truncated_share_`, the share of training texts of which something was not read; `validation_losses_`, with
-    `early_stopping` the loss before training and after each epoch.
+    `early_stopping` the loss before training and after each epoch; `way_`, how it was trained: "pairs", "fine-tuning",
+    or "head" alone.
 
     >>> from textclassify import TransformerClassifier
     >>> texts = ["They won the cup.", "She scored twice.", "Parliament voted.", "The minister resigned."]
@@ -107,6 +126,8 @@ class TransformerClassifier(TextClassifier):
         warm_head: bool = True,
         label_cards: bool = True,
         train_embeddings: bool = False,
+        lora: int | None = None,
+        contrastive: bool | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -129,6 +150,8 @@ class TransformerClassifier(TextClassifier):
         self.warm_head = warm_head
         self.label_cards = label_cards
         self.train_embeddings = train_embeddings
+        self.lora = lora
+        self.contrastive = contrastive
         self.class_weight = class_weight
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -148,6 +171,8 @@ class TransformerClassifier(TextClassifier):
     def check_model(self) -> None:
         """Make sure that the encoder can be had, without loading it."""
         resolve(self.model, "encoder")
+        if self.lora is not None:
+            check_peft()
 
     def _fit(self, data: TrainingData) -> None:
         self._check_options()
@@ -158,8 +183,9 @@ class TransformerClassifier(TextClassifier):
             data = with_label_cards(data)
         source = resolve(self.model, "encoder")
         self.encoder_ = {"name": source.name, "origin": source.origin, "note": source.note}
-        encoder, self.tokenizer_ = load_encoder(source), load_tokenizer(source)
-        self.max_tokens_ = min(self.max_length, usable_length(encoder, self.tokenizer_))
+        encoder = own_copy(("encoder", source), lambda: load_encoder(source))
+        self.tokenizer_ = shared(("tokenizer", source), lambda: load_tokenizer(source))
+        self.max_tokens_ = min(self.max_length, readable_length(encoder, self.tokenizer_))
         encoded = self._encode(data.texts)
         self.truncated_share_ = float(encoded.was_cut[:n].mean())
         if self.truncated_share_:
@@ -168,24 +194,63 @@ class TransformerClassifier(TextClassifier):
             self.network_ = EncoderNetwork(encoder, len(data.schema)).to(pick_device(self.device))
         encoder.get_input_embeddings().weight.requires_grad = self.train_embeddings
         held = self._held_back(data, n)
+        with sharing():  # trials read the same texts with the untrained encoder
+            self.way_ = self._chosen_way(data, encoded, n)
+            self._learn(self.way_, data, encoded, held, n)
+
+    def _learn(self, way: str, data: TrainingData, encoded: Encoded, held: NDArray[np.bool_], n: int) -> None:
+        """Train the network on the rows that are not held back."""
+        recipe = self._recipe(n)
         lesson, validation = self._lessons(data, encoded, held)
+        if way == few_rows.PAIRS:
+            few_rows.learn_pairs(self.network_, lesson, recipe, self._padding)
         if self.warm_head:
             self._warm_head(data, encoded, np.flatnonzero(~held))
-        tuning = FineTuning(self.network_, self._recipe(n), self._padding)
-        self.validation_losses_ = tuning.run(lesson, validation)
+        if way != few_rows.FINE_TUNING and self.num_epochs is None:
+            recipe = replace(recipe, num_epochs=0)
+        with trained_by_adapters(self.network_, self.lora, self.random_state):
+            tuning = FineTuning(self.network_, recipe, self._padding)
+            self.validation_losses_ = tuning.run(lesson, validation)
+
+    def _chosen_way(self, data: TrainingData, encoded: Encoded, n: int) -> str:
+        """Return how the encoder learns; with few rows per label that may take trials, made once for all folds."""
+        is_told = self.num_epochs is not None or self.early_stopping or self.lora is not None or not self.warm_head
+        if self.contrastive is None and not is_told and few_rows.has_few_rows(data.gold[:n]):
+            trial = lambda way, held: self._tried(way, data, encoded, held, n)  # noqa: E731
+            settings = repr(sorted(self.get_params(deep=False).items()))
+            return shared(("way", settings), lambda: few_rows.best_way(data, n, self.random_state, trial))
+        return few_rows.PAIRS if self.contrastive else few_rows.FINE_TUNING
+
+    def _tried(
+        self, way: str, data: TrainingData, encoded: Encoded, held: NDArray[np.bool_], n: int
+    ) -> NDArray[np.float64]:
+        """Return the log losses of the rows held back after learning from the others, and unlearn it."""
+        start = {name: weight.clone() for name, weight in self.network_.state_dict().items()}
+        rows = np.flatnonzero(held)
+        try:
+            self._learn(way, data, encoded, held, n)
+            found = self._values(self._encode([data.texts[row] for row in rows]), reading_texts)
+        finally:
+            self.network_.load_state_dict(start)
+        losses: NDArray[np.float64] = -found[np.arange(len(rows)), data.gold[rows]]
+        return losses
 
     def _check_options(self) -> None:
-        at_least = {"batch_size": 1, "patience": 1, "max_length": 1, "num_epochs": 0, "weight_decay": 0.0}
+        at_least = {"batch_size": 1, "patience": 1, "max_length": 1, "num_epochs": 0, "weight_decay": 0.0, "lora": 1}
         for name, least in at_least.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"{name} must be at least {least}, got {value}")
+        if self.lora is not None and self.train_embeddings:
+            raise ConfigError("train_embeddings=True trains weights that lora leaves alone; leave one of them out")
+        if self.contrastive and (self.lora is not None or not self.warm_head):
+            raise ConfigError("contrastive=True trains the encoder's own matrices, then fits warm_head; leave it out")
         if self.early_stopping and not 0 < self.validation_fraction < 1:
             raise ConfigError(f"validation_fraction must lie between 0 and 1, got {self.validation_fraction}")
 
     def _recipe(self, n: int) -> Recipe:
-        usual_epochs = int(np.clip(np.ceil(500 / n), 3, 10)) if n < 2000 else 2 if n < 10_000 else 1
-        usual_rate = 0.0384 / self.network_.head.in_features
+        usual_epochs = _usual_epochs(n, len(self.schema_))
+        usual_rate = 0.0384 / self.network_.head.in_features * (1.0 if self.lora is None else LORA_RATE_FACTOR)
         return Recipe(
             num_epochs=usual_epochs if self.num_epochs is None else self.num_epochs,
             batch_size=self.batch_size,
@@ -236,34 +301,55 @@ class TransformerClassifier(TextClassifier):
 
     def _score(self, texts: list[str]) -> Scores:
         schema = self.schema_
-        encoded = self._encode(texts)
-        if encoded.was_cut.any():
-            logger.info("%.1f%% of the texts are cut (%s)", 100 * encoded.was_cut.mean(), self.long_texts)
-        logits = self._logits(encoded.pieces)
+        values = np.zeros((len(texts), len(schema)))
+        cut = 0
+        for start, encoded in read_ahead(texts, self._encode):
+            read = len(encoded.was_cut)
+            values[start : start + read] = self._values(encoded, part_of_texts(start, read, len(texts)))
+            cut += int(encoded.was_cut.sum())
+        if cut:
+            logger.info("%.1f%% of the texts are cut (%s)", 100 * cut / len(texts), self.long_texts)
         scale = Scale.LOG_ODDS if schema.multi_label else Scale.LOG_PROBABILITY
-        values = logits.astype(np.float64) if schema.multi_label else log_softmax(logits.astype(np.float64), axis=1)
-        values = _means(values, encoded.row_of_piece, len(texts))
-        if not schema.multi_label and len(texts):
-            values = log_softmax(values, axis=1)
         return Scores.build(values, schema.names, scale, source=self.kind, method=Method.TRAINED)
+
+    def _values(self, encoded: Encoded, show_progress: ShowProgress) -> NDArray[np.float64]:
+        """Return log-probabilities, multi-label log-odds, of the texts (n, K): means over their pieces."""
+        n = len(encoded.was_cut)
+        logits = self._computed(encoded.pieces, self.network_, len(self.schema_), show_progress).astype(np.float64)
+        if self.schema_.multi_label:
+            return _means(logits, encoded.row_of_piece, n)
+        return np.asarray(log_softmax(_means(log_softmax(logits, axis=1), encoded.row_of_piece, n), axis=1))
 
     def _decide(self, scores: Scores) -> ClassificationResult:
         return decide(scores, metadata={"encoder": self.encoder_, "truncated_share": self.truncated_share_})
 
     def _encode(self, texts: Sequence[str]) -> Encoded:
-        return encode_texts(texts, self.tokenizer_, max_length=self.max_tokens_, long_texts=self.long_texts)
-
-    def _logits(self, pieces: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        return self._computed(pieces, self.network_, len(self.schema_))
+        known: dict[str, list[int]] = shared(("tokens", self.encoder_["name"], self.encoder_["origin"]), dict)
+        return encode_texts(
+            texts, self.tokenizer_, max_length=self.max_tokens_, long_texts=self.long_texts, known=known
+        )
 
     def _vectors(self, pieces: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         return self._computed(pieces, self.network_.vectors, self.network_.head.in_features)
 
-    def _computed(self, pieces: Sequence[Sequence[int]], function: Any, width: int) -> NDArray[np.float32]:
+    def _computed(
+        self,
+        pieces: Sequence[Sequence[int]],
+        function: Any,
+        width: int,
+        show_progress: ShowProgress = reading_texts,
+    ) -> NDArray[np.float32]:
         device = self._device()
         self.network_.to(device).eval()
-        dtype = pick_dtype(self.precision, device)
-        return compute_in_batches(function, pieces, width, device=device, dtype=dtype, pad_token_id=self._padding)
+        return compute_in_batches(
+            function,
+            pieces,
+            width,
+            device=device,
+            dtype=steady(self.network_, pick_dtype(self.precision, device)),
+            pad_token_id=self._padding,
+            show_progress=show_progress,
+        )
 
     def _device(self) -> torch.device:
         return pick_device(self.device)
@@ -284,6 +370,7 @@ class TransformerClassifier(TextClassifier):
             "max_tokens": self.max_tokens_,
             "truncated_share": self.truncated_share_,
             "validation_losses": self.validation_losses_,
+            "way": self.way_,
         }
 
     def _read(self, folder: Path, learned: dict[str, Any]) -> None:
@@ -296,6 +383,7 @@ class TransformerClassifier(TextClassifier):
         self.max_tokens_ = learned["max_tokens"]
         self.truncated_share_ = learned["truncated_share"]
         self.validation_losses_ = learned["validation_losses"]
+        self.way_ = learned.get("way", few_rows.FINE_TUNING)
 
     def _stored_parameters(self) -> dict[str, Any]:
         parameters = super()._stored_parameters()
@@ -321,7 +409,13 @@ class TransformerClassifier(TextClassifier):
         """
         texts = [f"{thing} number {number}" for thing in ("A red house", "The old river") for number in range(8)]
         labels = ["even" if number % 2 else "odd" for number in range(16)]
-        options = {"labels": None, "multi_label": None, "class_weight": None, "early_stopping": False}
+        options = {
+            "labels": None,
+            "multi_label": None,
+            "class_weight": None,
+            "early_stopping": False,
+            "contrastive": None,
+        }
         learner = clone(self).set_params(**options, warm_head=False, num_epochs=40, batch_size=8)
         right = int((np.asarray(learner.fit(texts, labels).predict(texts)) == np.array(labels)).sum())
         if right < len(texts):
@@ -336,6 +430,13 @@ class RoBERTaClassifier(TransformerClassifier):
     """
 
     kind: ClassVar[str] = "roberta"
+
+
+def _usual_epochs(n_texts: int, n_labels: int) -> int:
+    """Return how often each text is seen where nothing else is said."""
+    if n_texts < 2000:
+        return int(np.clip(np.ceil(500 / n_texts), 3, 10))
+    return int(np.clip(np.ceil(1500 * n_labels / n_texts), 1, 3))
 
 
 def _means(values: NDArray[Any], row_of_piece: NDArray[np.intp], n: int) -> NDArray[Any]:

@@ -23,8 +23,10 @@ with needs_extra("torch"):
 
 logger = logging.getLogger(__name__)
 
-_BATCHES_SORTED_TOGETHER = 8
+_BATCHES_SORTED_TOGETHER = 16
 """Rows are sorted by length within blocks of this many batches: little padding, batches still differ by epoch."""
+_PADDED_TO = {"cpu": 1, "cuda": 8}
+"""Tokens per text are padded to a multiple of this: on a CPU the longest row, on a GPU what it computes anyway."""
 
 
 @dataclass(frozen=True)
@@ -173,9 +175,15 @@ class FineTuning:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
+    def _inputs(self, lesson: Lesson, rows: NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the input ids and the attention mask of some pieces, (rows, longest)."""
+        multiple = _PADDED_TO.get(self.device.type, _PADDED_TO["cuda"])
+        pieces = [lesson.pieces[row] for row in rows]
+        return padded(pieces, self.pad_token_id, self.device, multiple=multiple)
+
     def _loss(self, lesson: Lesson, rows: NDArray[np.intp]) -> torch.Tensor:
         """Return the weighted loss of each piece, (rows,); multi-label: the mean over labels."""
-        input_ids, mask = padded([lesson.pieces[row] for row in rows], self.pad_token_id, self.device)
+        input_ids, mask = self._inputs(lesson, rows)
         with torch.autocast(self.device.type, dtype=self.recipe.dtype, enabled=self.recipe.dtype is not torch.float32):
             logits = self.network(input_ids, mask)
         targets = torch.from_numpy(lesson.targets[rows]).to(self.device)

@@ -36,7 +36,7 @@ from textclassify.ml.long_texts import Encoded, encode_texts
 from textclassify.ml.roberta_classifier import RoBERTaClassifier, TransformerClassifier
 from textclassify.ml.training import Recipe
 from textclassify.models.devices import pick_device, pick_dtype
-from textclassify.models.inference import compute_in_batches
+from textclassify.models.inference import compute_in_batches, steady
 from textclassify.statistics.folds import assign_folds
 
 logger = logging.getLogger(__name__)
@@ -252,7 +252,7 @@ class JointClassifier(TextClassifier):
             encoded.pieces,
             len(self.schema_),
             device=device,
-            dtype=pick_dtype(self.encoder_.precision, device),
+            dtype=steady(self.network_, pick_dtype(self.encoder_.precision, device)),
             pad_token_id=self._padding,
         )
         with torch.inference_mode():

@@ -14,7 +14,6 @@ from torch.nn import functional
 from textclassify.ensemble.combining.network import FusionWrapper
 from textclassify.ml.network import EncoderNetwork
 from textclassify.ml.training import FineTuning, Lesson, Recipe
-from textclassify.models.inference import padded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +78,7 @@ class JointTuning(FineTuning):
     def _loss(self, lesson: Lesson, rows: NDArray[np.intp]) -> Tensor:
         """Return the weighted loss of each piece, (rows,)."""
         llm_scores = cast("JointLesson", lesson).llm_scores
-        input_ids, mask = padded([lesson.pieces[row] for row in rows], self.pad_token_id, self.device)
+        input_ids, mask = self._inputs(lesson, rows)
         scores = torch.from_numpy(llm_scores[rows]).to(self.device)
         with torch.autocast(self.device.type, dtype=self.recipe.dtype, enabled=self.recipe.dtype is not torch.float32):
             output = self.network(input_ids, mask, scores)
