@@ -98,7 +98,7 @@ def test_names_are_models_that_are_loaded_when_needed(messages, tiny_encoder):
     """As a configuration names them."""
     fitted = EmbeddingClassifier([str(tiny_encoder)], num_epochs=1).fit(*messages)
 
-    assert fitted.shapes_ == ((32,),)
+    assert fitted.shapes_ == ((1, 32),)  # the tiny encoder has one layer to spread five over
     assert "tiny-encoder" in fitted.model_used
 
 
@@ -266,3 +266,15 @@ def test_the_models_can_be_looked_for_without_loading_them(tiny_encoder, tmp_pat
     EmbeddingClassifier([tiny_encoder]).check_model()
     with pytest.raises(ModelError):
         EmbeddingClassifier([tmp_path / "nowhere"]).check_model()
+
+
+def test_other_features_than_in_training_are_told_of(messages, caplog):
+    """Of equal shape, they would give wrong labels without a word."""
+    source = Words(8)
+    fitted = classifier(source, num_epochs=1).fit(*messages)
+    assert "in training" not in caplog.text
+
+    source.seed = 5
+    fitted.predict(["my parcel is late"])
+
+    assert "come from words (8,) 5 now, and came from words (8,) 0 in training" in caplog.text

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from textclassify.core.progress import listening  # noqa: E402
 from textclassify.core.shared_work import sharing  # noqa: E402
-from textclassify.errors import ConfigError, ModelError, StorageError  # noqa: E402
+from textclassify.errors import ConfigError, DataError, ModelError, StorageError  # noqa: E402
 from textclassify.ml.encoder import FrozenEncoder  # noqa: E402
 from textclassify.models.roles import is_causal, resolve_any  # noqa: E402
 
@@ -245,3 +245,47 @@ def test_an_encoder_is_described_without_this_machines_store(tiny_encoder):
     again = FrozenEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
     assert again.store is None
     assert again.identity == encoder.identity
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [(np.int64(2), 2), (range(-1, -3, -1), (-1, -2)), ([-1, np.int64(0)], (-1, 0))]
+)
+def test_layers_may_be_any_whole_numbers(tiny_causal, given, meant):
+    """Numbers of numpy's were once taken for no answer, and five layers were read."""
+    encoder = FrozenEncoder(tiny_causal, layers=given, max_length=np.int64(8))
+
+    assert encoder == FrozenEncoder(tiny_causal, layers=meant, max_length=8)
+    assert json.dumps(encoder.to_dict()["max_length"]) == "8"
+
+
+@pytest.mark.parametrize("texts", ["one text", ["fine", None]])
+def test_what_is_no_list_of_texts_is_refused(tiny_encoder, texts):
+    """The letters of one text would be read as so many texts."""
+    with pytest.raises(DataError):
+        FrozenEncoder(tiny_encoder).encode(texts)
+
+
+def test_a_limit_below_the_special_tokens_holds_too(tiny_encoder):
+    """A tokenizer takes it for no limit at all."""
+    long, short = FrozenEncoder(tiny_encoder, max_length=1, precision="fp32").encode(["my parcel is late", "bill"])
+
+    np.testing.assert_array_equal(long, short)
+
+
+def test_a_saved_encoder_may_not_say_where_to_write(tiny_encoder, tmp_path):
+    """Its settings may come from a stranger's folder."""
+    with pytest.raises(ConfigError, match="'store' is no setting"):
+        FrozenEncoder.from_dict({"model": str(tiny_encoder), "store": str(tmp_path)})
+
+
+def test_a_model_that_was_saved_anew_is_loaded_anew(tiny_causal, copied):
+    """Else its old features would be kept as those of its new weights."""
+    folder = copied(tiny_causal)
+    encoder = FrozenEncoder(folder, precision="fp32")
+    before = encoder.encode(TEXTS)
+
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    save_file({name: 2 * value for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+
+    assert not np.allclose(before, encoder.encode(TEXTS))

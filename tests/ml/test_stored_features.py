@@ -170,3 +170,14 @@ def test_a_text_with_two_readings_is_said(tmp_path, tensor, caplog):
 
     assert "1 of 1 rows whose text has features already hold others, such as row 2" in caplog.text
     np.testing.assert_array_equal(StoredFeatures(tmp_path / "new").encode(["good"])[0], values[0])
+
+
+def test_the_command_holds_nothing_that_a_shell_would_run(tmp_path):
+    """A store may be a stranger's, and the command is there to be pasted."""
+    spec = FeatureSpec("$(a) 1f", ("-1;b",), "mean;c", "9;d", "bfloat16", shape=(2,))
+    FeatureStore(tmp_path, spec)
+
+    with pytest.raises(DataError) as raised:
+        StoredFeatures(tmp_path).encode(["late"])
+
+    assert "--model '$(a)' --layers='-1;b' --pooling 'mean;c' --max-length '9;d' --precision" in str(raised.value)

@@ -238,3 +238,17 @@ def model_of(positions):
     config = transformers.BertConfig(vocab_size=9, max_position_embeddings=positions, **sizes)
     no_limit = type("Tokenizer", (), {"model_max_length": 10**30})()
     return transformers.BertModel(config), no_limit
+
+
+def test_a_batch_of_half_precision_is_read_again_though_another_thread_has_changed_the_format():
+    """Two classifiers may share a model; the second would be told that its weights are damaged."""
+    number_format = NumberFormat(torch.bfloat16)
+
+    def broken_in_half(input_ids, _mask):
+        number_format.dtype = torch.float32  # the other thread
+        half = torch.is_autocast_enabled("cpu")
+        return torch.full((len(input_ids), 1), float("nan") if half else 1.0)
+
+    found = number_format.computed(broken_in_half, *padded([[5]], 0, torch.device("cpu")))
+
+    assert found.tolist() == [[1.0]]

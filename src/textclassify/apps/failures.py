@@ -48,14 +48,20 @@ _LABELLING_FLAGS: dict[str, str | Callable[[Match[str]], str]] = {
 """The same for commands that take the options of a classifier by description one by one."""
 _LABELLING = ("label", "labels")
 _FEATURE_FLAGS: dict[str, str | Callable[[Match[str]], str]] = {
-    r"(?<![\w-])(device|key|layers|max_length|pooling|precision)='?([\w./-]+)'?": lambda found: (
+    r"(?<![\w-])(device|key|layers|max_length|pooling|precision|store_dtype)=['\"]?([\w./:-]+)['\"]?": lambda found: (
         f"{_flag(found[1])} {found[2]}"
     ),
     r"(?<![\w-])layers=\(([-\d, ]+?),?\)": lambda found: f"--layers={found[1].replace(' ', '')}",
     r"(?<![\w-])(layers|max_length)\b(?= out|;| must)": lambda found: _flag(found[1]),
 }
 """The same for commands that take the options of a `FrozenEncoder`."""
-_FLAGS_OF = dict.fromkeys(_LABELLING, _LABELLING_FLAGS) | {"features": _FEATURE_FLAGS}
+_TRAINING_FLAGS: dict[str, str | Callable[[Match[str]], str]] = {
+    r'keep them with store_dtype="float32", in another folder': "put them into a folder with `textclassify features "
+    "extract DATA --layers spread --store-dtype float32 --store FOLDER --model MODEL`, and train with --ml-model "
+    "embedding:features:FOLDER",
+}
+"""The same for a training, which keeps the features of its frozen models where it likes."""
+_FLAGS_OF = dict.fromkeys(_LABELLING, _LABELLING_FLAGS) | {"features": _FEATURE_FLAGS, "train": _TRAINING_FLAGS}
 _ROW = re.compile(r"\brow \d")
 
 

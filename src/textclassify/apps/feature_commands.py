@@ -75,6 +75,12 @@ def extract(
         str, typer.Option("--precision", help="auto (bf16 where it is fast), bf16, fp16 or fp32.")
     ] = "auto",
     device: Annotated[str, typer.Option("--device", help="auto (a GPU where there is one), cpu or cuda.")] = "auto",
+    store_dtype: Annotated[
+        str,
+        typer.Option(
+            "--store-dtype", help="Numbers of a new store: float16, or float32 where a model's go beyond 65,504."
+        ),
+    ] = "float16",
     as_json: Json = False,
 ) -> None:
     """Have a model read every text once, and keep the features.
@@ -98,6 +104,7 @@ def extract(
             precision=precision,
             device=device,
             store=True if store is None else store,
+            store_dtype=cast("Any", store_dtype),
         )
         done = extracting.extract(
             data, encoder, split=split, text_column=text_column, out=out, overwrite=overwrite, say=say

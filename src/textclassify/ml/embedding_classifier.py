@@ -19,7 +19,14 @@ from textclassify.core.storage import read_arrays, write_arrays
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError
 from textclassify.ml.embedding.options import check_options
-from textclassify.ml.embedding.sources import FeatureSource, as_source, check_different, described, name_of
+from textclassify.ml.embedding.sources import (
+    FeatureSource,
+    as_source,
+    check_different,
+    check_same,
+    described,
+    name_of,
+)
 from textclassify.ml.label_weights import row_weights
 from textclassify.models.dependencies import needs_extra
 from textclassify.statistics.folds import assign_folds
@@ -63,7 +70,8 @@ class EmbeddingClassifier(TextClassifier):
     Args:
         sources: names or folders of models, `FrozenEncoder`s, `StoredFeatures`, or anything with `rows(texts)` and
             `identity`; None = the embedded encoder and language model. Models by name are read in five layers, spread
-            over their depth; in the published form a language model in its last five, an encoder by its first token.
+            over their depth; in the published form a language model in its last five (at most 200 tokens), an encoder
+            by its first token.
         labels: the label schema; None = the labels that occur in training.
         multi_label: overrides what the schema says.
         compat: None, or "llmembed" for the published form.
@@ -255,6 +263,7 @@ class EmbeddingClassifier(TextClassifier):
     def _logits(self, texts: list[str]) -> Iterator[NDArray[np.float32]]:
         """Give the logits of the texts, some rows at a time: their features need not fit into memory together."""
         sources = self._sources()
+        check_same(self.identities_, [source.identity for source in sources])
         self.network_.to(pick_device(self.device))
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             some = texts[start : start + _TEXTS_AT_ONCE]

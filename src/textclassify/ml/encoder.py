@@ -15,25 +15,27 @@ from numpy.typing import NDArray
 from textclassify.core.progress import report
 from textclassify.core.shared_work import shared
 from textclassify.core.storage import cache_folder
-from textclassify.core.texts import did_you_mean
+from textclassify.core.texts import as_texts, did_you_mean
 from textclassify.errors import ConfigError, ModelError
 from textclassify.models.dependencies import needs_extra
 from textclassify.models.feature_store import FeatureRows, FeatureSpec, FeatureStore
 from textclassify.models.sources import ModelSource
 
 with needs_extra("torch"):
-    from textclassify.models.devices import pick_dtype
+    from textclassify.models.devices import pick_device, pick_dtype
     from textclassify.models.fingerprints import fingerprint, weight_names
-    from textclassify.models.hidden_states import LoadedModel, Pooling, feature_function, loaded_once
+    from textclassify.models.hidden_states import Pooling, feature_function, loaded_once, longest_read
     from textclassify.models.inference import computed_batches, read_ahead, steady
     from textclassify.models.roles import configuration, is_causal, resolve_any
 
 POOLINGS = ("mean", "cls", "pooler", "last")
+STORE_DTYPES = ("float16", "float32")
 READING_VERSION = 1
 """Raised when features come to be computed differently, so that a store does not mix the two."""
 SPREAD: Final = "spread"
 SPREAD_LAYERS = 5
 """Layers that are read where they are to be spread evenly over a model's depth."""
+_SAVED = ("model", "layers", "pooling", "max_length", "precision", "device")
 
 
 @dataclass(frozen=True)
@@ -72,17 +74,20 @@ class FrozenEncoder:
     store_dtype: Literal["float16", "float32"] = "float16"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model, str | os.PathLike | None):
+            raise ConfigError(f"model={self.model!r} is no model; write its name, a folder or a .gguf file")
+        if not isinstance(self.store, str | os.PathLike | bool | None):
+            raise ConfigError(f"store={self.store!r} is no folder; write one, True for one in the cache folder, or None")
+        if self.store_dtype not in STORE_DTYPES:
+            raise ConfigError(f"unknown store_dtype={self.store_dtype!r}; known: {', '.join(STORE_DTYPES)}")
         if self.pooling not in POOLINGS:
             hint = did_you_mean(str(self.pooling), POOLINGS)
             raise ConfigError(f"unknown pooling {self.pooling!r}{hint}; known: {', '.join(POOLINGS)}")
-        if isinstance(self.layers, tuple | list):
-            object.__setattr__(self, "layers", _layer_numbers(self.layers))  # a list would have no hash
-        elif self.layers not in (None, SPREAD) and not _is_count(self.layers):
-            raise ConfigError(
-                f"layers must be a whole number from 1 on, the layers' numbers, or {SPREAD!r}; got {self.layers!r}"
-            )
-        if self.max_length is not None and not _is_count(self.max_length):
-            raise ConfigError(f"max_length must be a whole number from 1 on, got {self.max_length!r}")
+        object.__setattr__(self, "layers", _checked_layers(self.layers))
+        if self.max_length is not None:
+            if not _is_count(self.max_length):
+                raise ConfigError(f"max_length must be a whole number from 1 on, got {self.max_length!r}")
+            object.__setattr__(self, "max_length", int(self.max_length))
         if self.pooling == "pooler" and self.layers is not None:
             raise ConfigError("pooling='pooler' has one vector; leave layers out, or take pooling='cls'")
 
@@ -136,25 +141,28 @@ class FrozenEncoder:
 
     @property
     def _spec(self) -> FeatureSpec:
-        source, loaded = self.source, loaded_once(self.source, self.device)
+        source = self.source
+        max_length = self._max_tokens(longest_read(source, self.device))
         return FeatureSpec(
             model=f"{source.name} {fingerprint(source)} read as {READING_VERSION}",
             layers=self._layers,
             pooling=self.pooling,
-            max_length=self._max_tokens(loaded),
-            precision=str(pick_dtype(self.precision, loaded.device)).removeprefix("torch."),
+            max_length=max_length,
+            precision=str(pick_dtype(self.precision, pick_device(self.device))).removeprefix("torch."),
             shape=self.shape,
             dtype=self.store_dtype,
         )
 
     def check_model(self) -> None:
-        """Make sure that the model can be had and read this way, without loading its weights.
+        """Make sure that the model can be had and read this way, without loading its weights (but for a hub's pooler).
 
         Raises:
             ModelError: it cannot; the message names the remedy.
             ConfigError: the layers or the pooling do not go with the model.
 
         """
+        if self.pooling == "pooler" and self.source.origin == "hub":
+            loaded_once(self.source, self.device)  # only weights that are here tell their names
         if self.pooling == "pooler" and not any("pooler" in name for name in weight_names(self.source)):
             raise ModelError(f"{self.source.name!r} has no pooler that was trained; take pooling='cls' or 'mean'")
         depth = int(configuration(self.source).num_hidden_layers)
@@ -173,6 +181,7 @@ class FrozenEncoder:
         """Return the features of n texts in their order: (n, d), or (n, layers, d) with the last layer first.
 
         Raises:
+            DataError: a text is no string.
             ModelError: the model cannot be had, or gives values that are no numbers in float32 either.
             ConfigError: the options do not go with the model.
             StorageError: the store is another model's, damaged, or cannot be written.
@@ -182,6 +191,7 @@ class FrozenEncoder:
 
     def rows(self, texts: Sequence[str]) -> FeatureRows:
         """Return the features of n texts as rows to be read when they are needed; with a store, from its files."""
+        texts = as_texts(texts)
         self.check_model()
         if self.store is None or self.store is False:
             return self._in_memory(texts)
@@ -232,24 +242,33 @@ class FrozenEncoder:
             "pad_token_id": loaded.tokenizer.pad_token_id or 0,
         }
         function = feature_function(loaded.model, self._layers, self.pooling)
-        most = self._max_tokens(loaded)
+        most = self._max_tokens(loaded.longest)
         with closing(read_ahead(texts, lambda block: loaded.tokens(block, most))) as blocks:
             for start, ids in blocks:
                 for batch, values in computed_batches(function, ids, **options):
                     yield [texts[start + row] for row in batch], values
 
-    def _max_tokens(self, loaded: LoadedModel) -> int:
-        return min(self.max_length or 256, loaded.longest)
+    def _max_tokens(self, longest: int) -> int:
+        return min(self.max_length or 256, longest)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` reads, as JSON; not the store, which belongs to this machine."""
-        plain = {name: getattr(self, name) for name in ("layers", "pooling", "max_length", "precision", "device")}
+        plain = {name: getattr(self, name) for name in _SAVED}
         plain["layers"] = list(self.layers) if isinstance(self.layers, tuple) else self.layers
-        return {"model": None if self.model is None else os.fspath(self.model), **plain}
+        plain["model"] = None if self.model is None else os.fspath(self.model)
+        return plain
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """Return the encoder that `to_dict` described."""
+        """Return the encoder that `to_dict` described.
+
+        Raises:
+            ConfigError: another setting is among them, such as a store: a stranger's folder may not say where to write.
+
+        """
+        unknown = [name for name in settings if name not in _SAVED]
+        if unknown:
+            raise ConfigError(f"{unknown[0]!r} is no setting of a saved encoder; known: {', '.join(_SAVED)}")
         return cls(**settings)
 
 
@@ -259,6 +278,17 @@ def _is_whole(value: Any) -> bool:
 
 def _is_count(value: Any) -> bool:
     return _is_whole(value) and value >= 1
+
+
+def _checked_layers(layers: Any) -> Any:
+    """Return which layers are meant, as plain numbers, so that it can be hashed and written as JSON."""
+    if layers is None or (isinstance(layers, str) and layers == SPREAD):
+        return layers
+    if _is_count(layers):
+        return int(layers)
+    if isinstance(layers, tuple | list | range):
+        return _layer_numbers(layers)
+    raise ConfigError(f"layers must be a whole number from 1 on, the layers' numbers, or {SPREAD!r}; got {layers!r}")
 
 
 def _layer_numbers(layers: Sequence[Any]) -> tuple[int, ...]:

@@ -90,6 +90,15 @@ def encode_texts(
     return Encoded(pieces, np.array(rows, dtype=np.intp), cut, long)
 
 
+def means_of_pieces(values: NDArray[Any], row_of_piece: NDArray[np.intp], n: int) -> NDArray[Any]:
+    """Return the mean over the pieces of each of n texts, (n, columns), of values (pieces, columns)."""
+    if len(values) == n:
+        return values
+    sums = np.zeros((n, values.shape[1]), dtype=values.dtype)
+    np.add.at(sums, row_of_piece, values)
+    return np.asarray(sums / np.bincount(row_of_piece, minlength=n)[:, None], dtype=values.dtype)
+
+
 def _token_ids(texts: Sequence[str], tokenizer: Any, known: dict[str, list[int]]) -> list[list[int]]:
     new = [text for text in dict.fromkeys(texts) if text not in known]
     if new:

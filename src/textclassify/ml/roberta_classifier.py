@@ -25,7 +25,7 @@ from textclassify.errors import ConfigError, ModelError
 from textclassify.ml import few_rows
 from textclassify.ml.frozen_vectors import frozen_vectors
 from textclassify.ml.label_weights import row_weights, with_label_cards
-from textclassify.ml.long_texts import Encoded, encode_texts
+from textclassify.ml.long_texts import Encoded, encode_texts, means_of_pieces
 from textclassify.models.dependencies import needs_extra
 from textclassify.models.sources import resolve
 from textclassify.statistics.folds import assign_folds
@@ -33,7 +33,8 @@ from textclassify.statistics.folds import assign_folds
 with needs_extra("torch"):
     import torch
 
-    from textclassify.ml.lora import LORA_RATE_FACTOR, check_peft, trained_by_adapters
+    from textclassify.ml.fine_tuning_options import check_options, recipe_of, says_how_to_train
+    from textclassify.ml.lora import check_peft, trained_by_adapters
     from textclassify.ml.network import EncoderNetwork, first_head
     from textclassify.ml.training import FineTuning, Lesson, Recipe, seeded
     from textclassify.models.devices import pick_device, pick_dtype, quiet_transformers
@@ -175,7 +176,7 @@ class TransformerClassifier(TextClassifier):
             check_peft()
 
     def _fit(self, data: TrainingData) -> None:
-        self._check_options()
+        check_options(self.get_params(deep=False))
         if data.sample_weight is not None:
             data = data.take(data.sample_weight > 0)
         n = len(data)
@@ -214,11 +215,12 @@ class TransformerClassifier(TextClassifier):
 
     def _chosen_way(self, data: TrainingData, encoded: Encoded, n: int) -> str:
         """Return how the encoder learns; with few rows per label that may take trials, made once for all folds."""
-        is_told = self.num_epochs is not None or self.early_stopping or self.lora is not None or not self.warm_head
-        if self.contrastive is None and not is_told and few_rows.has_few_rows(data.gold[:n]):
+        options = self.get_params(deep=False)
+        if self.contrastive is None and not says_how_to_train(options) and few_rows.has_few_rows(data.gold[:n]):
             trial = lambda way, held: self._tried(way, data, encoded, held, n)  # noqa: E731
-            settings = repr(sorted(self.get_params(deep=False).items()))
-            return shared(("way", settings), lambda: few_rows.best_way(data, n, self.random_state, trial))
+            return shared(
+                ("way", repr(sorted(options.items()))), lambda: few_rows.best_way(data, n, self.random_state, trial)
+            )
         return few_rows.PAIRS if self.contrastive else few_rows.FINE_TUNING
 
     def _tried(
@@ -235,31 +237,12 @@ class TransformerClassifier(TextClassifier):
         losses: NDArray[np.float64] = -found[np.arange(len(rows)), data.gold[rows]]
         return losses
 
-    def _check_options(self) -> None:
-        at_least = {"batch_size": 1, "patience": 1, "max_length": 1, "num_epochs": 0, "weight_decay": 0.0, "lora": 1}
-        for name, least in at_least.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigError(f"{name} must be at least {least}, got {value}")
-        if self.lora is not None and self.train_embeddings:
-            raise ConfigError("train_embeddings=True trains weights that lora leaves alone; leave one of them out")
-        if self.contrastive and (self.lora is not None or not self.warm_head):
-            raise ConfigError("contrastive=True trains the encoder's own matrices, then fits warm_head; leave it out")
-        if self.early_stopping and not 0 < self.validation_fraction < 1:
-            raise ConfigError(f"validation_fraction must lie between 0 and 1, got {self.validation_fraction}")
-
     def _recipe(self, n: int) -> Recipe:
-        usual_epochs = _usual_epochs(n, len(self.schema_))
-        usual_rate = 0.0384 / self.network_.head.in_features * (1.0 if self.lora is None else LORA_RATE_FACTOR)
-        return Recipe(
-            num_epochs=usual_epochs if self.num_epochs is None else self.num_epochs,
-            batch_size=self.batch_size,
-            learning_rate=usual_rate if self.learning_rate is None else self.learning_rate,
-            head_learning_rate=self.head_learning_rate,
-            weight_decay=self.weight_decay,
-            warmup_share=self.warmup_share,
-            patience=self.patience,
-            seed=self.random_state,
+        return recipe_of(
+            self.get_params(deep=False),
+            n_texts=n,
+            n_labels=len(self.schema_),
+            width=self.network_.head.in_features,
             dtype=pick_dtype(self.precision, self._device()),
         )
 
@@ -294,7 +277,7 @@ class TransformerClassifier(TextClassifier):
         pieces = [encoded.pieces[piece] for piece in chosen]
         settings = f"{pick_dtype(self.precision, self._device())} {self._device().type}"
         of_pieces = frozen_vectors(pieces, self.network_, settings, self._vectors)
-        vectors = _means(of_pieces, np.searchsorted(rows, encoded.row_of_piece[chosen]), len(rows))
+        vectors = means_of_pieces(of_pieces, np.searchsorted(rows, encoded.row_of_piece[chosen]), len(rows))
         weight, positive = row_weights(data, self.class_weight)
         weights, biases = first_head(vectors, data.gold[rows], weight[rows], len(data.schema), positive)
         self.network_.set_head(weights, biases)
@@ -317,8 +300,8 @@ class TransformerClassifier(TextClassifier):
         n = len(encoded.was_cut)
         logits = self._computed(encoded.pieces, self.network_, len(self.schema_), show_progress).astype(np.float64)
         if self.schema_.multi_label:
-            return _means(logits, encoded.row_of_piece, n)
-        return np.asarray(log_softmax(_means(log_softmax(logits, axis=1), encoded.row_of_piece, n), axis=1))
+            return means_of_pieces(logits, encoded.row_of_piece, n)
+        return np.asarray(log_softmax(means_of_pieces(log_softmax(logits, axis=1), encoded.row_of_piece, n), axis=1))
 
     def _decide(self, scores: Scores) -> ClassificationResult:
         return decide(scores, metadata={"encoder": self.encoder_, "truncated_share": self.truncated_share_})
@@ -430,19 +413,3 @@ class RoBERTaClassifier(TransformerClassifier):
     """
 
     kind: ClassVar[str] = "roberta"
-
-
-def _usual_epochs(n_texts: int, n_labels: int) -> int:
-    """Return how often each text is seen where nothing else is said."""
-    if n_texts < 2000:
-        return int(np.clip(np.ceil(500 / n_texts), 3, 10))
-    return int(np.clip(np.ceil(1500 * n_labels / n_texts), 1, 3))
-
-
-def _means(values: NDArray[Any], row_of_piece: NDArray[np.intp], n: int) -> NDArray[Any]:
-    """Return the mean over the pieces of each row, (n, columns)."""
-    if len(values) == n:
-        return values
-    sums = np.zeros((n, values.shape[1]), dtype=values.dtype)
-    np.add.at(sums, row_of_piece, values)
-    return np.asarray(sums / np.bincount(row_of_piece, minlength=n)[:, None], dtype=values.dtype)

@@ -132,11 +132,12 @@ class StoredFeatures:
         store = f"--store {shlex.quote(str(self.folder))}"
         if spec.pooling == IMPORTED:
             return f"textclassify features import FILE.pt DATA {store}"
-        layers = "" if spec.layers is None else f" --layers={_layers_in_words(spec.layers)}"
+        layers = "" if spec.layers is None else f" --layers={shlex.quote(_layers_in_words(spec.layers))}"
         precision = _OPTION_OF.get(spec.precision, "auto")
-        return (
-            f"textclassify features extract DATA --model {shlex.quote(name)}{layers} --pooling {spec.pooling} "
-            f"--max-length {spec.max_length} --precision {precision} {store}"
+        return (  # all of a store may be a stranger's, and this is there to be pasted
+            f"textclassify features extract DATA --model {shlex.quote(name)}{layers} "
+            f"--pooling {shlex.quote(spec.pooling)} --max-length {shlex.quote(str(spec.max_length))} "
+            f"--precision {precision} {store}"
         )
 
 

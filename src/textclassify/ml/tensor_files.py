@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import numpy as np
@@ -187,8 +188,10 @@ def _read_pt(path: Path, key: str | None) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a damaged or hostile file breaks whatever it touches
+        # What torch says there is how to have the file's code run.
+        why = "pickled objects" if isinstance(error, UnpicklingError) else _first_line(error)
         raise DataError(
-            f"{str(path)!r} holds something else than tensors, or is damaged ({_first_line(error)}); nothing in it was "
+            f"{str(path)!r} holds something else than tensors, or is damaged ({why}); nothing in it was "
             "run: save the tensor alone, by torch.save(tensor, file), or as .npy or .safetensors"
         ) from error
 
@@ -237,7 +240,9 @@ def _chosen(found: Any, path: Path, key: str | None) -> Any:
 def _checked(found: Any, path: Path) -> TensorFile:
     """Return a tensor, or a list of one per text, after its shape and its kind of numbers were looked at."""
     each = found if isinstance(found, Sequence) and not isinstance(found, str) else [found]
-    strange = [one for one in each if not isinstance(one, torch.Tensor) or one.layout is not torch.strided]
+    strange = [
+        one for one in each if not isinstance(one, torch.Tensor) or one.layout is not torch.strided or one.is_meta
+    ]
     if strange or not len(each):
         what = f"a {type(strange[0]).__name__}" if strange else "an empty list"
         raise DataError(f"{str(path)!r} holds {what}, not a dense tensor; save one there, by torch.save(tensor, file)")

@@ -14,13 +14,25 @@ with needs_extra("torch"):
 
 
 def pick_device(device: str = "auto") -> torch.device:
-    """The device of this name; "auto" is the first GPU where there is one, else the CPU."""
+    """The device of this name; "auto" is the first GPU where there is one, else the CPU.
+
+    Raises:
+        ConfigError: there is no such device, or no such GPU in this machine.
+
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.device(device)
-    except RuntimeError as error:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
         raise ConfigError(f'there is no device {device!r}; write "auto", "cpu", "cuda" or "cuda:1"') from error
+    gpus = torch.cuda.device_count()
+    if found.type == "cuda" and (found.index or 0) >= gpus:
+        raise ConfigError(
+            f'device={device!r} cannot be had: torch finds {gpus or "no"} GPUs here; write "auto" or "cpu", or install '
+            "a torch with CUDA"
+        )
+    return found
 
 
 @functools.cache

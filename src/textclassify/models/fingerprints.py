@@ -15,6 +15,7 @@ from textclassify.models.sources import ModelSource
 with needs_extra("torch"):
     from transformers.utils.hub import cached_file
 
+_HUB = ("hub", "hub cache")
 _PATTERNS = ("config.json", "*.safetensors", "tokenizer*", "vocab*", "merges.txt", "*.model")
 
 
@@ -28,6 +29,14 @@ def fingerprint(source: ModelSource) -> str:
         seen = file.stat()
         digest.update(file.name.encode() + _digest(file, seen.st_size, seen.st_mtime_ns))
     return digest.hexdigest()[:32]
+
+
+def stamp(source: ModelSource) -> tuple[tuple[str, int, int], ...]:
+    """Return sizes and times of a model's files, which are other ones when it was saved anew; () of one on a hub."""
+    if source.origin in _HUB:
+        return ()
+    seen = [(file.name, file.stat()) for file in _files(source)]
+    return tuple((name, found.st_size, found.st_mtime_ns) for name, found in seen)
 
 
 def weight_names(source: ModelSource) -> list[str]:
@@ -50,7 +59,7 @@ def weight_names(source: ModelSource) -> list[str]:
 
 def _files(source: ModelSource) -> list[Path]:
     place = Path(source.location)
-    if source.origin in {"hub", "hub cache"}:
+    if source.origin in _HUB:
         place = Path(str(cached_file(source.location, "config.json"))).parent
     if place.is_file():
         return [place]

@@ -71,11 +71,15 @@ class NumberFormat:
             ModelError: in float32, too, some are not finite.
 
         """
-        results = self._once(function, input_ids, mask)
+        dtype = self.dtype  # another thread may change it meanwhile
+        half = dtype is not torch.float32
+        with torch.inference_mode(), torch.autocast(input_ids.device.type, dtype=dtype, enabled=half):
+            results: NDArray[np.float32] = function(input_ids, mask).float().cpu().numpy()
         if np.isfinite(results).all():
             return results
-        if self.dtype is not torch.float32:
-            logger.warning("this model gives NaN or infinite values in %s; it computes in float32 now", self.dtype)
+        if half:
+            if self.dtype is not torch.float32:
+                logger.warning("this model gives NaN or infinite values in %s; it computes in float32 now", dtype)
             self.dtype = torch.float32
             return self.computed(function, input_ids, mask)
         broken = int((~np.isfinite(results.reshape(len(results), -1)).all(axis=1)).sum())
@@ -83,12 +87,6 @@ class NumberFormat:
             f"the model gives NaN or infinite values for {broken} of {len(results)} texts, in float32 too: its weights "
             "are damaged; take another copy, or train it again with a lower learning rate"
         )
-
-    def _once(self, function: Forward, input_ids: torch.Tensor, mask: torch.Tensor) -> NDArray[np.float32]:
-        half = self.dtype is not torch.float32
-        with torch.inference_mode(), torch.autocast(input_ids.device.type, dtype=self.dtype, enabled=half):
-            results: NDArray[np.float32] = function(input_ids, mask).float().cpu().numpy()
-        return results
 
 
 _formats: WeakKeyDictionary[torch.nn.Module, dict[torch.dtype, NumberFormat]] = WeakKeyDictionary()

@@ -78,7 +78,15 @@ def encodable(text: str) -> str:
 def _load(model_class: Any, source: ModelSource, **options: Any) -> Any:
     location = _folder(source)
     with _loading(source):
-        model = model_class.from_pretrained(location, use_safetensors=True, **_options(source), **options)
+        model, found = model_class.from_pretrained(
+            location, use_safetensors=True, output_loading_info=True, **_options(source), **options
+        )
+    missing = sorted(name for name in found["missing_keys"] if "pooler" not in name)
+    if missing:
+        raise ModelError(
+            f"the model {source.location!r} lacks {len(missing)} of its weights, such as {missing[0]!r}, and random ones "
+            "would stand for them; copy its folder again, or name a model whose config.json fits its weights"
+        )
     return model.eval()
 
 

@@ -63,4 +63,11 @@ def configuration(source: ModelSource) -> Any:
         ModelError: they cannot be read.
 
     """
-    return load_configuration(source).get_text_config()
+    config = load_configuration(source)
+    of_text = config.get_text_config()
+    if not hasattr(of_text, "vocab_size"):
+        raise ModelError(
+            f"{source.name!r} reads no text ({config.model_type}); name an encoder (BERT, RoBERTa, DeBERTa, ...) or a "
+            "causal language model (Llama, Qwen, GPT, ...)"
+        )
+    return of_text

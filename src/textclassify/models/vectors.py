@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from textclassify.models.dependencies import needs_extra
 from textclassify.models.devices import pick_device, pick_dtype
+from textclassify.models.hidden_states import pooled
 from textclassify.models.inference import ShowProgress, computed_batches, read_ahead, readable_length, steady
 from textclassify.models.loading import encodable, load_encoder, load_tokenizer
 from textclassify.models.sources import ModelSource
@@ -101,7 +102,8 @@ class SentenceEncoder:
         model, tokenizer = self._model_and_tokenizer()
         longest = min(max_length, readable_length(model, tokenizer))
         clean = [encodable(text) for text in texts]
-        ids: list[list[int]] = tokenizer(clean, truncation=True, max_length=longest)["input_ids"]
+        with self._lock:  # a tokenizer keeps the limit of whoever asked last
+            ids: list[list[int]] = tokenizer(clean, truncation=True, max_length=longest)["input_ids"]
         return ids
 
     def _model_and_tokenizer(self) -> tuple[Any, Any]:
@@ -113,7 +115,5 @@ class SentenceEncoder:
 
 
 def _mean_vectors(model: Any, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    hidden = model(input_ids=input_ids, attention_mask=mask).last_hidden_state.float()
-    weights = mask.unsqueeze(-1).to(hidden.dtype)
-    mean = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1.0)
-    return torch.nn.functional.normalize(mean, dim=-1)
+    hidden = model(input_ids=input_ids, attention_mask=mask).last_hidden_state
+    return torch.nn.functional.normalize(pooled(hidden, mask, "mean"), dim=-1)

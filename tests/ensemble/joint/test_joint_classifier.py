@@ -254,6 +254,7 @@ def test_labels_in_another_order_are_refused(encoder):
         ({"llm": {"llm": LinearClassifier()}}, "LinearClassifier would be trained on the rows that it scores"),
         ({"llm": {"llm": 5}}, "source 'llm' is int"),
         ({"encoder": LinearClassifier()}, "only a TransformerClassifier can be trained jointly"),
+        ({"encoder": TransformerClassifier("minilm", lora=4)}, "leave lora=4 out"),
         ({"epochs": -1}, "epochs must be at least 0"),
         ({"validation_fraction": 1.0}, "below 1, got 1.0"),
     ],

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from textclassify.errors import ModelError  # noqa: E402
+from textclassify.errors import DataError, ModelError  # noqa: E402
 from textclassify.ml.embedding.features import Features, one_vector, spreads  # noqa: E402
 
 
@@ -87,3 +87,10 @@ def test_several_layers_become_their_mean():
 
     torch.testing.assert_close(one_vector(values), values.mean(1))
     torch.testing.assert_close(one_vector(values[:, 0]), values[:, 0])
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (7,), (7, 2, 3, 4)])
+def test_a_source_whose_rows_do_not_fit_is_named(shape):
+    """Rows of other texts would be learned from without a word."""
+    with pytest.raises(DataError, match="own gives features of shape"):
+        Features([random_values(7, 3), random_values(*shape)], ["a", "own"])

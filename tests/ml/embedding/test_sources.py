@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("torch")
 
 from textclassify.errors import ConfigError, StorageError
-from textclassify.ml.embedding.sources import as_source, check_different, described, name_of
+from textclassify.ml.embedding.sources import as_source, check_different, check_same, described, name_of
 from textclassify.ml.encoder import FrozenEncoder
 
 
@@ -22,7 +22,9 @@ class Other:
 def test_a_name_is_a_frozen_encoder_on_the_classifiers_device():
     assert as_source("minilm", "cpu") == FrozenEncoder("minilm", device="cpu", layers="spread")
     assert as_source("minilm", "cpu", published=True) == FrozenEncoder("minilm", device="cpu", pooling="cls")
-    assert as_source("smollm2", "cpu", published=True) == FrozenEncoder("smollm2", device="cpu", layers=5)
+    assert as_source("smollm2", "cpu", published=True) == FrozenEncoder(
+        "smollm2", device="cpu", layers=5, max_length=200
+    )
 
 
 def test_a_described_source_is_the_same_source_again():
@@ -55,3 +57,12 @@ def test_two_equal_sources_are_named():
     with pytest.raises(ConfigError, match=r"sources 0 and 2 .*\(a\)"):
         check_different(["a", "b", "a"])
     check_different(["a", "b"])
+
+
+def test_features_of_other_origin_than_in_training_are_named(caplog):
+    """A store may have been filled anew, by a model of the same width."""
+    check_same(["llama 1f", "bert 2e"], ["llama 1f", "bert 2e"])
+    assert not caplog.records
+
+    check_same(["llama 1f", "bert 2e"], ["llama 1f", "roberta 3d"])
+    assert "from roberta 3d now, and came from bert 2e in training" in caplog.text

@@ -181,6 +181,8 @@ class JointClassifier(TextClassifier):
             raise ConfigError(
                 f"encoder is {type(encoder).__name__}; only a TransformerClassifier can be trained jointly"
             )
+        if encoder.lora is not None:
+            raise ConfigError(f"joint training trains the encoder whole; leave lora={encoder.lora} out")
         return encoder
 
     def _held_back(self, data: TrainingData) -> NDArray[np.bool_]:

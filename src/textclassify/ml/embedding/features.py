@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from textclassify.errors import ModelError
+from textclassify.errors import DataError, ModelError
 from textclassify.models.dependencies import needs_extra
 
 with needs_extra("torch"):
@@ -46,12 +46,17 @@ class Features:
         names: of the sources, for messages.
         bytes_held: up to how many bytes they are held in memory.
 
+    Raises:
+        DataError: a source gives another number of rows than the first one, or features of a form that has no use here.
+
     """
 
     def __init__(self, rows: Sequence[Rows], names: Sequence[str], *, bytes_held: int = _BYTES_HELD) -> None:
         self.shapes: tuple[Shape, ...] = tuple(tuple(source.shape[1:]) for source in rows)
         self._names = tuple(names)
         self._n = len(rows[0])
+        for name, source in zip(names, rows, strict=True):
+            _check_form(name, source, self._n)
         in_all = sum(4 * self._n * int(np.prod(shape)) for shape in self.shapes)
         self._rows: list[Any] = [source[:] for source in rows] if in_all <= bytes_held else list(rows)
 
@@ -78,6 +83,14 @@ class Features:
         for start in range(0, len(rows), size):
             some = rows[start : start + size]
             yield some, self.at(some)
+
+
+def _check_form(name: str, rows: Rows, n: int) -> None:
+    if len(rows) != n or len(rows.shape) not in (2, 3):
+        raise DataError(
+            f"{name} gives features of shape {tuple(rows.shape)} of {n} texts; a source gives (texts, width) or "
+            "(texts, layers, width), a row for each text"
+        )
 
 
 @dataclass(frozen=True)

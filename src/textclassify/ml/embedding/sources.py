@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -9,6 +11,8 @@ from typing import Any, Protocol
 
 from textclassify.errors import ConfigError, StorageError
 from textclassify.ml.embedding.features import Rows
+
+logger = logging.getLogger(__name__)
 
 KINDS = {
     "encoder": "textclassify.ml.encoder:FrozenEncoder",
@@ -37,8 +41,8 @@ class FeatureSource(Protocol):
 def as_source(given: Any, device: str, *, published: bool = False) -> FeatureSource:
     """Return the source that is meant: a model by name or folder, settings of a saved one, or a source as it is.
 
-    A model by name is read in layers that are spread over its depth; `published`: a language model in its last five, an
-    encoder by its first token.
+    A model by name is read in layers that are spread over its depth; `published`: a language model in its last five, of
+    at most 200 tokens, an encoder by its first token.
 
     Raises:
         ConfigError: it is none of these.
@@ -66,7 +70,7 @@ def as_source(given: Any, device: str, *, published: bool = False) -> FeatureSou
 def _reading_of(model: str | os.PathLike[str], *, published: bool) -> dict[str, Any]:
     if not published:
         return {"layers": "spread"}
-    return {"layers": 5} if _class_of("encoder")(model).is_causal else {"pooling": "cls"}
+    return {"layers": 5, "max_length": 200} if _class_of("encoder")(model).is_causal else {"pooling": "cls"}
 
 
 def described(given: Any) -> str | dict[str, Any]:
@@ -108,6 +112,18 @@ def check_different(identities: Sequence[str]) -> None:
                 f"sources {first} and {number} (counted from 0) give the same features ({identity}); name each once, "
                 "and look whether one path was copied for another"
             )
+
+
+def check_same(learned: Sequence[str], now: Sequence[str]) -> None:
+    """Say once for each pair where features are computed in another way than those that were learned from."""
+    for before, found in zip(learned, now, strict=True):
+        if before != found:
+            _say_once(f"features come from {found} now, and came from {before} in training; labels may be wrong")
+
+
+@functools.cache
+def _say_once(note: str) -> None:
+    logger.warning(note)
 
 
 def _class_of(kind: str) -> Any:
