@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from .conftest import assert_one_clear_line, csv_rows
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from textclassify.apps import extracting  # noqa: E402
 from textclassify.apps.failures import InterruptedRunError  # noqa: E402
@@ -147,6 +150,8 @@ def test_wrong_options_are_said_as_they_are_typed(run, tiny, causal):
     assert_one_clear_line(run(*words, tiny, "--layers", 9), "has 5 layers", "--layers 9 is too many")
     assert_one_clear_line(run(*words, tiny, "--layers", "-1,-9"), "--layers=-1,-9 is too many")
     assert_one_clear_line(run(*words, "no/such/model"), "no/such/model")
+    assert_one_clear_line(run(*words, tiny, "--device", "cuda:99"), "--device cuda:99 cannot be had")
+    assert_one_clear_line(run(*words, tiny, "--store-dtype", "int8"), "unknown --store-dtype int8")
 
 
 def test_the_command_for_a_missing_text_works_as_it_stands(run, causal):
@@ -235,3 +240,20 @@ def test_the_figures_are_those_of_the_new_texts(tiny):
     assert replace(done, kept_before=50, seconds=2.0).texts_per_second == 5.0
     assert replace(done, kept_before=60).texts_per_second is None
     assert "embedding:features:kept" in done.lines()[-1]
+
+
+def test_numbers_beyond_half_precision_have_a_remedy_that_can_be_typed(run, tiny, tmp_path):
+    """A store of half-precision numbers ends at 65,504; some models go beyond."""
+    big = shutil.copytree(tiny, tmp_path / "big")
+    weights = load_file(big / "model.safetensors")
+    weights["encoder.layer.4.output.LayerNorm.weight"] *= 1e6
+    save_file(weights, big / "model.safetensors", {"format": "pt"})
+    words = ["features", "extract", "train.csv", "--model", big, "--store"]
+
+    assert_one_clear_line(run(*words, "half"), "--store-dtype float32, in another folder")
+    assert_one_clear_line(
+        run("train", "train.csv", "--ml-model", f"embedding:{big}", "--llm-provider", "none"),
+        "features extract DATA --layers spread --store-dtype float32 --store FOLDER",
+    )
+    assert run(*words, "whole", "--store-dtype", "float32").exit_code == 0
+    assert np.isfinite(StoredFeatures("whole").encode(["my invoice number 0 is a problem"])).all()

@@ -161,12 +161,12 @@ def test_a_copied_model_shares_the_store_and_a_changed_one_does_not(tiny_encoder
     """Features belong to weights, not to a folder's name."""
     copy = copied(tiny_encoder)
     first, second = FrozenEncoder(tiny_encoder), FrozenEncoder(copy)
-    same_weights = first.identity.split()[1] == second.identity.split()[1]
+    same_weights = first.identity == second.identity
     weights = load_file(copy / "model.safetensors")
     weights["embeddings.word_embeddings.weight"][5, 0] += 1
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
     assert same_weights
-    assert first.identity.split()[1] != FrozenEncoder(copy).identity.split()[1]
+    assert first.identity != FrozenEncoder(copy).identity
 
 
 def test_members_that_share_their_work_read_a_text_once(tiny_encoder):
@@ -226,11 +226,14 @@ def test_translation_models_are_refused_by_name(tiny_encoder, copied):
         ({"layers": (-1, 0.5)}, "no layers"),
         ({"max_length": 2.5}, "from 1 on"),
         ({"pooling": "pooler", "layers": 2}, "leave layers out"),
+        ({"model": 5}, "model=5 is no model"),
+        ({"store": 5}, "store=5 is no folder"),
+        ({"store_dtype": "float8"}, "known: float16, float32"),
     ],
 )
 def test_options_out_of_range_are_named(options, message):
     with pytest.raises(ConfigError, match=message):
-        FrozenEncoder("minilm", **options)
+        FrozenEncoder(**{"model": "minilm", **options})
 
 
 def test_options_that_do_not_go_with_the_model_are_named(tiny_encoder, tiny_causal):

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from textclassify.errors import DataError, StorageError
+from textclassify.errors import ConfigError, DataError, StorageError
 
 torch = pytest.importorskip("torch")
 
@@ -14,7 +14,7 @@ from textclassify.ml.tensor_files import read_tensor  # noqa: E402
 from textclassify.models.feature_store import FeatureSpec, FeatureStore  # noqa: E402
 
 TEXTS = ["good", "bad", "good", "late", "lost"]
-SPEC = FeatureSpec("a model 1f read as 1", (-1, -2), "mean", 64, "bfloat16", shape=(2, 3))
+SPEC = FeatureSpec("1f read as 1", (-1, -2), "mean", 64, "bfloat16", shape=(2, 3), name="a model")
 
 
 def features(*shape, seed=0):
@@ -174,10 +174,21 @@ def test_a_text_with_two_readings_is_said(tmp_path, tensor, caplog):
 
 def test_the_command_holds_nothing_that_a_shell_would_run(tmp_path):
     """A store may be a stranger's, and the command is there to be pasted."""
-    spec = FeatureSpec("$(a) 1f", ("-1;b",), "mean;c", "9;d", "bfloat16", shape=(2,))
+    spec = FeatureSpec("1f", ("-1;b",), "mean;c", "9;d", "bfloat16", shape=(2,), name="$(a)")
     FeatureStore(tmp_path, spec)
 
     with pytest.raises(DataError) as raised:
         StoredFeatures(tmp_path).encode(["late"])
 
     assert "--model '$(a)' --layers='-1;b' --pooling 'mean;c' --max-length '9;d' --precision" in str(raised.value)
+
+
+def test_texts_that_can_be_read_once_are_read_once(store):
+    """A generator is empty the second time: its features would be those of no texts."""
+    with pytest.raises(DataError, match="1 of 1 texts"):
+        StoredFeatures(store).encode(text for text in ["not there"])
+
+
+def test_what_is_no_folder_is_named():
+    with pytest.raises(ConfigError, match="folder=None is no folder"):
+        StoredFeatures(None)

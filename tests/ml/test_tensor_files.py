@@ -122,8 +122,9 @@ def test_a_file_that_would_run_something_is_refused_unrun(tmp_path, as_zip):
     np.save(tmp_path / "z.npy", np.array([Hostile(target)], dtype=object))
 
     for hostile in (path, tmp_path / "y.pt"):
-        with pytest.raises(DataError, match=r"something else than tensors.*nothing in it was run"):
+        with pytest.raises(DataError, match=r"something else than tensors.*nothing in it was run") as told:
             read_tensor(hostile)
+        assert "weights_only" not in str(told.value)  # torch's advice is to have the file run
     with pytest.raises(DataError, match="no array of numbers"):
         read_tensor(tmp_path / "z.npy")
     assert not target.exists()
@@ -152,6 +153,7 @@ def test_a_file_cut_short_is_named(tmp_path, ending):
         ([torch.ones(2), torch.ones(2).half()], "holds torch.float16, torch.float32"),
         ([torch.ones(2), "x"], "holds a str, not a dense tensor"),
         (torch.ones(2, 2).to_sparse(), "holds a Tensor, not a dense tensor"),
+        (torch.ones(2, 2, device="meta"), "holds a Tensor, not a dense tensor"),
         ([], "holds an empty list"),
         ({}, "holds no tensor"),
         ("text", "holds a str"),

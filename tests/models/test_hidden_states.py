@@ -6,8 +6,10 @@ import threading
 import pytest
 
 torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
 
-from textclassify.models.hidden_states import LoadedModel  # noqa: E402
+from textclassify.errors import ModelError  # noqa: E402
+from textclassify.models.hidden_states import LoadedModel, feature_function  # noqa: E402
 
 
 class Remembering:
@@ -41,3 +43,26 @@ def test_threads_that_share_a_tokenizer_get_their_own_lengths():
         thread.join()
 
     assert found == {16: 16, 60: 60}
+
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
+def test_layers_of_several_widths_are_an_error_with_a_remedy():
+    """The smallest OPT projects its last layer down."""
+    config = transformers.OPTConfig(vocab_size=9, ffn_dim=8, word_embed_proj_dim=16, **SIZES)
+    ids = torch.ones(1, 4, dtype=torch.int64)
+    model = transformers.OPTModel(config).eval()
+
+    with pytest.raises(ModelError, match=r"OPTModel differ in width \(16, 32\)"):
+        feature_function(model, (-1, -2), "mean")(ids, ids)
+    assert feature_function(model, (-2, -3), "mean")(ids, ids).shape == (1, 2, 32)
+
+
+def test_a_model_that_wants_more_than_text_is_refused():
+    """It would be a traceback out of the library below."""
+    config = transformers.ViTConfig(intermediate_size=8, image_size=32, patch_size=16, **SIZES)
+    ids = torch.ones(1, 4, dtype=torch.int64)
+
+    with pytest.raises(ModelError, match="ViTModel does not read text alone"):
+        feature_function(transformers.ViTModel(config).eval(), None, "mean")(ids, ids)

@@ -1,14 +1,16 @@
 """Loading from folders and GGUF files: silent, safe, and clear about failures."""
 
 import contextlib
+import json
 import logging
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from textclassify.errors import ModelError
+from textclassify.errors import ConfigError, ModelError
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -77,6 +79,22 @@ def test_truncated_weights_are_a_model_error_that_names_the_folder(folder, tmp_p
         loading.load_encoder(resolve(tmp_path, "encoder"))
 
 
+def test_weights_that_are_not_there_are_no_random_ones(folder, tmp_path):
+    """A shallow copy under a deep configuration loads, and its features would be another run's noise."""
+    copy = shutil.copytree(folder, tmp_path / "deep")
+    settings = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**settings, "num_hidden_layers": 3}))
+
+    with pytest.raises(ModelError, match=r"deep.*lacks 32 of its weights, such as 'encoder.layer.1"):
+        loading.load_encoder(resolve(copy, "encoder"))
+
+
+def test_an_encoder_is_no_language_model(folder):
+    """Its head would be a random one, and every answer a guess."""
+    with pytest.raises(ModelError, match=r"lacks .* weights, such as 'cls\.predictions"):
+        loading.load_causal_lm(resolve(folder, "causal"))
+
+
 def test_a_tokenizer_without_a_padding_token_pads_with_its_end_token(folder, tmp_path):
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -101,6 +119,12 @@ def test_bf16_is_chosen_only_where_the_processor_has_it():
 
     assert pick_dtype("auto", cpu) is (torch.bfloat16 if has_fast_bf16(cpu) else torch.float32)
     assert pick_dtype("fp32", cpu) is torch.float32
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", None])
+def test_a_device_that_is_not_there_is_named(device):
+    with pytest.raises(ConfigError, match=rf"device.*{device}.*\"cpu\""):
+        pick_device(device)
 
 
 def write_gguf(path):

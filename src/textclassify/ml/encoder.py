@@ -77,7 +77,9 @@ class FrozenEncoder:
         if not isinstance(self.model, str | os.PathLike | None):
             raise ConfigError(f"model={self.model!r} is no model; write its name, a folder or a .gguf file")
         if not isinstance(self.store, str | os.PathLike | bool | None):
-            raise ConfigError(f"store={self.store!r} is no folder; write one, True for one in the cache folder, or None")
+            raise ConfigError(
+                f"store={self.store!r} is no folder; write one, True for one in the cache folder, or None"
+            )
         if self.store_dtype not in STORE_DTYPES:
             raise ConfigError(f"unknown store_dtype={self.store_dtype!r}; known: {', '.join(STORE_DTYPES)}")
         if self.pooling not in POOLINGS:
@@ -144,13 +146,14 @@ class FrozenEncoder:
         source = self.source
         max_length = self._max_tokens(longest_read(source, self.device))
         return FeatureSpec(
-            model=f"{source.name} {fingerprint(source)} read as {READING_VERSION}",
+            model=f"{fingerprint(source)} read as {READING_VERSION}",
             layers=self._layers,
             pooling=self.pooling,
             max_length=max_length,
             precision=str(pick_dtype(self.precision, pick_device(self.device))).removeprefix("torch."),
             shape=self.shape,
             dtype=self.store_dtype,
+            name=source.name,
         )
 
     def check_model(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textclassify.core.progress import report
-from textclassify.errors import DataError, StorageError
+from textclassify.core.texts import as_texts
+from textclassify.errors import ConfigError, DataError, StorageError
 from textclassify.ml.tensor_files import TensorFile
 from textclassify.models.feature_store import FeatureRows, FeatureSpec, FeatureStore, read_spec
 from textclassify.models.features.folder import SPEC_FILE
@@ -29,7 +29,6 @@ _MOST_COMPARED = 256
 _FEWEST_TO_REFUSE = 5
 _ALIKE = 0.1
 """Length of the difference of two vectors of one text, as a share of their length: rounding and batches stay below."""
-_TOLD_APART_BY = re.compile(r" [0-9a-f]+( read as \d+)?$")
 _OPTION_OF = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
@@ -43,7 +42,7 @@ class StoredFeatures:
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> with FeatureStore(folder, FeatureSpec("a model 1f", None, "mean", 256, "float32", shape=(2,))) as store:
+    >>> with FeatureStore(folder, FeatureSpec("1f", None, "mean", 256, "float32", shape=(2,))) as store:
     ...     store.add(["good", "bad"], [[1, 0], [0, 1]])
     >>> StoredFeatures(folder).encode(["bad", "good"])
     array([[0., 1.],
@@ -52,6 +51,10 @@ class StoredFeatures:
     """
 
     folder: str | os.PathLike[str]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.folder, str | os.PathLike):
+            raise ConfigError(f"folder={self.folder!r} is no folder; name the one that features were put into")
 
     @property
     def spec(self) -> FeatureSpec:
@@ -66,7 +69,7 @@ class StoredFeatures:
     @property
     def name(self) -> str:
         """What to call the features: by the model, or as they were called when they were imported."""
-        return _name_in(self.spec)
+        return self.spec.name or self.spec.model
 
     @property
     def identity(self) -> str:
@@ -108,6 +111,7 @@ class StoredFeatures:
 
     def rows(self, texts: Sequence[str]) -> FeatureRows:
         """Return the features of n texts as rows to be read when they are needed."""
+        texts = as_texts(texts)
         with FeatureStore(self._path, self.spec) as store:
             missing = store.missing(texts)
             if missing:
@@ -189,19 +193,25 @@ def _spec_for(tensor: TensorFile, folder: Path, name: str | None) -> FeatureSpec
     shape = tensor.shape[1:]
     if not (folder / SPEC_FILE).exists():
         # Two stores of one name are not the same features: nothing else tells them apart.
-        model = f"{name or folder.absolute().name} {secrets.token_hex(8)}"
         return FeatureSpec(
-            model, None, IMPORTED, 0, IMPORTED, shape, "float16" if tensor.dtype == "float16" else "float32"
+            model=secrets.token_hex(8),
+            layers=None,
+            pooling=IMPORTED,
+            max_length=0,
+            precision=IMPORTED,
+            shape=shape,
+            dtype="float16" if tensor.dtype == "float16" else "float32",
+            name=name or folder.absolute().name,
         )
     there = read_spec(folder)
     if there.pooling != IMPORTED:
         raise StorageError(
-            f"{str(folder)!r} keeps features that {_name_in(there)} computed; name another folder for imported ones"
+            f"{str(folder)!r} keeps features that {there.name} computed; name another folder for imported ones"
         )
-    if (name or _name_in(there), shape) != (_name_in(there), there.shape):
+    if (name or there.name, shape) != (there.name, there.shape):
         raise StorageError(
-            f"{str(folder)!r} keeps features {_name_in(there)!r} of shape {there.shape}, and these are "
-            f"{name or _name_in(there)!r} of shape {shape}; name another folder for them"
+            f"{str(folder)!r} keeps features {there.name!r} of shape {there.shape}, and these are "
+            f"{name or there.name!r} of shape {shape}; name another folder for them"
         )
     return there
 
@@ -209,11 +219,6 @@ def _spec_for(tensor: TensorFile, folder: Path, name: str | None) -> FeatureSpec
 def _layers_in_words(layers: tuple[int, ...]) -> str:
     are_last = layers == tuple(range(-1, -len(layers) - 1, -1))
     return str(len(layers)) if are_last else ",".join(map(str, layers))
-
-
-def _name_in(spec: FeatureSpec) -> str:
-    """Return the model's name without what tells equal names apart."""
-    return _TOLD_APART_BY.sub("", spec.model)
 
 
 def _check_repeated(tensor: TensorFile, texts: Sequence[str], store: FeatureStore) -> None:

@@ -8,7 +8,8 @@ from textclassify.ml.embedding.options import check_options
 GOOD = {
     "compat": None, "power_norm": "readme", "single_vectors": "standardised", "width": 8, "hidden_size": 8,
     "batch_size": 8, "num_epochs": None, "patience": None, "dropout": 0.5, "validation_fraction": 0.1,
-    "weight_decay": 0.0, "learning_rate": None,
+    "weight_decay": 0.0, "learning_rate": None, "use_gram": True, "use_vectors": True, "linear_part": True,
+    "early_stopping": None,
 }  # fmt: skip
 
 
@@ -26,6 +27,9 @@ GOOD = {
         ("validation_fraction", 0.9),
         ("weight_decay", float("inf")),
         ("learning_rate", 0),
+        ("use_gram", "no"),
+        ("linear_part", None),
+        ("early_stopping", "yes"),
     ],
 )
 def test_each_option_has_a_range(name, value):

@@ -66,3 +66,9 @@ def test_features_of_other_origin_than_in_training_are_named(caplog):
 
     check_same(["llama 1f", "bert 2e"], ["llama 1f", "roberta 3d"])
     assert "from roberta 3d now, and came from bert 2e in training" in caplog.text
+
+
+def test_a_class_is_no_source():
+    """The brackets are easily forgotten."""
+    with pytest.raises(ConfigError, match="gives no features; pass the name"):
+        as_source(FrozenEncoder, "auto")

@@ -94,3 +94,9 @@ def test_a_loss_that_is_no_number_says_what_to_change():
 
     with pytest.raises(ModelError, match="lower learning_rate"):
         training(network).run(lesson())
+
+
+def test_weights_that_the_last_step_blew_up_are_an_error():
+    """No later step would notice; every score would be NaN."""
+    with pytest.raises(ModelError, match="lower learning_rate"):
+        training(Linear(), num_epochs=1, batch_size=4, learning_rate=1e39).run(lesson())

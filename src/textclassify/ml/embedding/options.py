@@ -11,6 +11,7 @@ from textclassify.core.texts import did_you_mean
 from textclassify.errors import ConfigError
 
 _LEAST = {"width": 1, "hidden_size": 1, "batch_size": 1, "num_epochs": 0, "patience": 1}
+_SWITCHES = ("use_gram", "use_vectors", "linear_part", "early_stopping")
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "compat": (None, "llmembed"),
     "power_norm": ("readme", "code"),
@@ -32,6 +33,9 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"unknown {name} {value!r}{did_you_mean(str(value), words)}; known: {', '.join(map(repr, known))}"
             )
+    for name in _SWITCHES:
+        if not isinstance(options[name], bool | np.bool_) and not (name == "early_stopping" and options[name] is None):
+            raise ConfigError(f"{name} must be True or False, got {options[name]!r}")
     for name, least in _LEAST.items():
         value = options[name]
         if value is not None and (not _is_whole(value) or value < least):

@@ -59,7 +59,7 @@ def as_source(given: Any, device: str, *, published: bool = False) -> FeatureSou
             raise ConfigError(f"unknown kind of feature source {kind!r}; known: {', '.join(KINDS)}")
         read: FeatureSource = _class_of(kind).from_dict(settings)
         return read
-    if not callable(getattr(given, "rows", None)):
+    if isinstance(given, type) or not callable(getattr(given, "rows", None)):
         raise ConfigError(
             f"{given!r:.60} gives no features; pass the name or folder of a model, a FrozenEncoder or StoredFeatures"
         )

@@ -120,13 +120,14 @@ class HeadTraining:
                 logger.info("epoch %d: validation loss %.4f", epoch + 1, losses[-1])
                 if len(losses) - 1 - int(np.argmin(losses)) >= recipe.patience:
                     break
+        if self._best is None:  # the last step may be the one that went too far
+            _check_loss(logits_of(self.network, lesson.features, lesson.rows[: recipe.batch_size]))
         return losses
 
     def _step(self, lesson: HeadLesson, rows: NDArray[np.intp], features: list[torch.Tensor], optimizer: Any) -> None:
         logits = self.network([values.to(self.device) for values in features])
         loss = lesson.losses(logits, rows).sum() / float(lesson.weights[rows].sum())
-        if not torch.isfinite(loss):
-            raise ModelError("the training loss is no number; lower learning_rate")
+        _check_loss(loss)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call] # torch has no types for it
         optimizer.step()
@@ -149,3 +150,8 @@ def logits_of(network: torch.nn.Module, features: Features, rows: NDArray[np.int
     with torch.inference_mode():
         found = [network([values.to(device) for values in some]).cpu() for _, some in features.batches(rows)]
     return torch.cat(found)
+
+
+def _check_loss(values: torch.Tensor) -> None:
+    if not torch.isfinite(values).all():
+        raise ModelError("the training loss is no number; lower learning_rate")

@@ -23,13 +23,14 @@ class FeatureSpec:
     """Everything but the text that features depend on, and the form in which they are kept.
 
     Args:
-        model: identity of the weights.
+        model: identity of the weights, the same wherever they lie.
         layers: which layers, as indices into the model's hidden states; None = what the pooling alone says.
         pooling: how a text's tokens become one vector.
         max_length: tokens at which texts are cut.
         precision: number format of the computation.
         shape: of one text's features, such as (384,) or (5, 576).
         dtype: number format on disk; float16 keeps 11 bits of each number up to 65,504.
+        name: what to call the model; specs that differ in nothing else are equal.
 
     Raises:
         ConfigError: a shape without numbers, or an unknown `dtype`.
@@ -47,6 +48,7 @@ class FeatureSpec:
     precision: str
     shape: tuple[int, ...]
     dtype: StoreDtype = "float16"
+    name: str = dataclasses.field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -57,7 +59,8 @@ class FeatureSpec:
     @property
     def digest(self) -> str:
         """32 hexadecimal digits that differ where anything else does: a name for the store's folder."""
-        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        told_apart = {name: value for name, value in self.to_dict().items() if name in _compared()}
+        canonical = json.dumps(told_apart, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(canonical.encode("ascii"), digest_size=16).hexdigest()
 
     @property
@@ -92,6 +95,9 @@ class FeatureSpec:
 
     def differences(self, other: FeatureSpec) -> list[str]:
         """Return in words where another one differs, nothing if it is equal."""
-        names = [field.name for field in dataclasses.fields(self)]
-        pairs = [(name, getattr(self, name), getattr(other, name)) for name in names]
+        pairs = [(name, getattr(self, name), getattr(other, name)) for name in _compared()]
         return [f"{name} {mine!r} there, {theirs!r} here" for name, mine, theirs in pairs if mine != theirs]
+
+
+def _compared() -> list[str]:
+    return [field.name for field in dataclasses.fields(FeatureSpec) if field.compare]
