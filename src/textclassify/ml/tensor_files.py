@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -186,7 +187,8 @@ def _write_within(folder: Path, ending: str, rows: Rows) -> Path:
 def _read_pt(path: Path, key: str | None) -> Any:
     del key
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with warnings.catch_warnings(action="ignore"):  # of the form of a file that is refused anyway
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a damaged or hostile file breaks whatever it touches
         # What torch says there is how to have the file's code run.
         why = "pickled objects" if isinstance(error, UnpicklingError) else _first_line(error)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from textclassify.core.progress import report
 from textclassify.errors import ModelError
+from textclassify.ml.losses import losses_of
 from textclassify.models.dependencies import needs_extra
 from textclassify.models.inference import padded
 
 with needs_extra("torch"):
     import torch
-    from torch.nn import functional
 
 logger = logging.getLogger(__name__)
 
@@ -186,15 +186,7 @@ class FineTuning:
         input_ids, mask = self._inputs(lesson, rows)
         with torch.autocast(self.device.type, dtype=self.recipe.dtype, enabled=self.recipe.dtype is not torch.float32):
             logits = self.network(input_ids, mask)
-        targets = torch.from_numpy(lesson.targets[rows]).to(self.device)
-        if targets.ndim == 1:
-            losses = functional.cross_entropy(logits, targets.long(), reduction="none")
-        else:
-            extra = lesson.positive_weight
-            positive = None if extra is None else torch.tensor(extra, dtype=torch.float32, device=self.device)
-            losses = functional.binary_cross_entropy_with_logits(
-                logits, targets.float(), pos_weight=positive, reduction="none"
-            ).mean(dim=1)
+        losses = losses_of(logits, lesson.targets[rows], lesson.positive_weight)
         return losses * torch.tensor(lesson.weights[rows], dtype=torch.float32, device=self.device)
 
     def _validate(self, lesson: Lesson) -> float:

@@ -84,8 +84,8 @@ def _load(model_class: Any, source: ModelSource, **options: Any) -> Any:
     missing = sorted(name for name in found["missing_keys"] if "pooler" not in name)
     if missing:
         raise ModelError(
-            f"the model {source.location!r} lacks {len(missing)} of its weights, such as {missing[0]!r}, and random ones "
-            "would stand for them; copy its folder again, or name a model whose config.json fits its weights"
+            f"the model {source.location!r} lacks {len(missing)} of its weights, such as {missing[0]!r}, and random "
+            "ones would stand for them; copy its folder again, or name a model whose config.json fits its weights"
         )
     return model.eval()
 

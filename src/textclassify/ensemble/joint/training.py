@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from textclassify.ensemble.combining.network import FusionWrapper
+from textclassify.ml.losses import losses_of
 from textclassify.ml.network import EncoderNetwork
 from textclassify.ml.training import FineTuning, Lesson, Recipe
 
@@ -82,17 +82,8 @@ class JointTuning(FineTuning):
         scores = torch.from_numpy(llm_scores[rows]).to(self.device)
         with torch.autocast(self.device.type, dtype=self.recipe.dtype, enabled=self.recipe.dtype is not torch.float32):
             output = self.network(input_ids, mask, scores)
-        losses = self._losses(output.fused_logits, lesson, rows)
+        gold = lesson.targets[rows], lesson.positive_weight
+        losses = losses_of(output.fused_logits, *gold)
         if self.network.training:
-            losses = (losses + self._losses(output.ml_logits, lesson, rows)) / 2
+            losses = (losses + losses_of(output.ml_logits, *gold)) / 2
         return losses * torch.tensor(lesson.weights[rows], dtype=torch.float32, device=self.device)
-
-    def _losses(self, logits: Tensor, lesson: Lesson, rows: NDArray[np.intp]) -> Tensor:
-        targets = torch.from_numpy(lesson.targets[rows]).to(self.device)
-        if targets.ndim == 1:
-            return functional.cross_entropy(logits, targets.long(), reduction="none")
-        extra = lesson.positive_weight
-        positive = None if extra is None else torch.tensor(extra, dtype=torch.float32, device=self.device)
-        return functional.binary_cross_entropy_with_logits(
-            logits, targets.float(), pos_weight=positive, reduction="none"
-        ).mean(dim=1)

@@ -33,9 +33,7 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"unknown {name} {value!r}{did_you_mean(str(value), words)}; known: {', '.join(map(repr, known))}"
             )
-    for name in _SWITCHES:
-        if not isinstance(options[name], bool | np.bool_) and not (name == "early_stopping" and options[name] is None):
-            raise ConfigError(f"{name} must be True or False, got {options[name]!r}")
+    _check_switches(options)
     for name, least in _LEAST.items():
         value = options[name]
         if value is not None and (not _is_whole(value) or value < least):
@@ -51,6 +49,12 @@ def check_options(options: Mapping[str, Any]) -> None:
     rate = options["learning_rate"]
     if rate is not None and (not _is_number(rate) or not 0 < rate < np.inf):
         raise ConfigError(f"learning_rate must be a number above 0, got {rate!r}")
+
+
+def _check_switches(options: Mapping[str, Any]) -> None:
+    for name in _SWITCHES:
+        if not isinstance(options[name], bool | np.bool_) and not (name == "early_stopping" and options[name] is None):
+            raise ConfigError(f"{name} must be True or False, got {options[name]!r}")
 
 
 def _is_whole(value: Any) -> bool:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from textclassify.core.progress import report
 from textclassify.errors import ModelError
 from textclassify.ml.embedding.features import Features
+from textclassify.ml.losses import losses_of
 from textclassify.models.dependencies import needs_extra
 
 with needs_extra("torch"):
     import torch
-    from torch.nn import functional
 
 logger = logging.getLogger(__name__)
 
@@ -56,14 +56,7 @@ class HeadLesson:
     def losses(self, logits: torch.Tensor, rows: NDArray[np.intp]) -> torch.Tensor:
         """Return the weighted loss of each row, from its logits; multi-label: the mean over labels."""
         weights = torch.from_numpy(self.weights[rows]).to(logits)
-        targets = torch.from_numpy(self.targets[rows]).to(logits.device)
-        if targets.ndim == 1:
-            return functional.cross_entropy(logits, targets.long(), reduction="none") * weights
-        extra = None if self.positive_weight is None else torch.from_numpy(self.positive_weight).to(logits)
-        of_labels = functional.binary_cross_entropy_with_logits(
-            logits, targets.to(logits), pos_weight=extra, reduction="none"
-        )
-        return of_labels.mean(dim=1) * weights
+        return losses_of(logits, self.targets[rows], self.positive_weight) * weights
 
 
 class HeadTraining:
