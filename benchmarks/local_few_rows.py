@@ -1,5 +1,7 @@
 """Few rows per label: ours, SetFit and logistic regression on frozen vectors, trained on the same drawn rows.
 
+    python benchmarks/local_few_rows.py --data FOLDER [--seeds 0 1 2] [--setfit-seeds 0]
+
 Every system starts from the same encoder, is timed from its name on disk to the fitted classifier, with the libraries
 imported before, and answers the same test rows. SetFit runs with its defaults (one epoch over its pairs of texts,
 fp32), but for at most `SETFIT_STEPS` of them on data sets of many labels. It is no requirement of the project: it is
@@ -8,12 +10,17 @@ left out where it is not installed.
 
 from __future__ import annotations
 
+import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,3 +190,21 @@ SYSTEMS: dict[str, Callable[[Task], Answers]] = {
     "frozen head": _frozen,
     SETFIT: _setfit,
 }
+
+
+def main() -> None:
+    """Measure what is missing in the file of figures."""
+    import textclassify.ml.contrastive  # noqa: F401 - the libraries' import is nobody's training
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="folder of the public data sets")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--setfit-seeds", nargs="*", type=int, help="those that SetFit is run with; else all")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, help="those to run; else all that are installed")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "local.json")
+    given = parser.parse_args()
+    measured_few_rows(given.out, given.data, seeds=given.seeds, setfit_seeds=given.setfit_seeds, systems=given.systems)
+
+
+if __name__ == "__main__":
+    main()

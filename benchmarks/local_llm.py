@@ -11,7 +11,7 @@ the same number format and return log P(answer, end of turn | prompt):
 - `prompt_once`: for each text its prompt once, then a batch of its labels behind it; on the same first texts.
 
 The three others compute logits only where answers are predicted, and no more than ours. Figures are added to
-`results/local_llm.json`.
+`results/local.json`.
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ def main() -> None:
     parser.add_argument("--llm", help="a model's GGUF file or folder; the embedded one if not given")
     parser.add_argument("--texts", type=int, default=200)
     parser.add_argument("--naive-texts", type=int, default=40)
-    parser.add_argument("--out", default=str(Path(__file__).parent / "results" / "local_llm.json"))
+    parser.add_argument("--out", default=str(Path(__file__).parent / "results" / "local.json"))
     given = parser.parse_args()
     measured_llm_speed(Path(given.out), given.data, texts=given.texts, naive_texts=given.naive_texts, llm=given.llm)
 

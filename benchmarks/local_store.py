@@ -254,7 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000, help=f"a multiple of {BLOCK:,}")
     parser.add_argument("--width", type=int, default=384)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/local.json"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "local.json")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -283,7 +283,7 @@ def main() -> None:
     """Measure by hand."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder of the public data sets")
-    parser.add_argument("--target", type=Path, default=Path(__file__).parent / "results" / "local_training.json")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "local.json")
     parser.add_argument("--rows", type=int, default=1600)
     parser.add_argument("--test-rows", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=3)
@@ -291,7 +291,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     given = parser.parse_args()
     measured_training(
-        given.target,
+        given.out,
         given.data,
         rows=given.rows,
         test_rows=given.test_rows,
