@@ -7,7 +7,7 @@ import pytest
 import textclassify
 from textclassify import TransformerClassifier
 from textclassify.core.progress import listening
-from textclassify.errors import MissingDependencyError
+from textclassify.errors import ConfigError, MissingDependencyError
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -117,3 +117,10 @@ def test_ctrl_c_leaves_an_encoder_without_adapters(make, messages):
         classifier.fit(*messages)
 
     assert type(classifier.network_.encoder) is transformers.BertModel
+
+
+@pytest.mark.parametrize(("options", "message"), [({"lora": True}, "whole number"), ({"lora": 10**6}, "width of 32")])
+def test_a_rank_that_is_none_is_named(tiny_encoder, messages, options, message):
+    """A rank beyond the encoder's width would only fill the memory."""
+    with pytest.raises(ConfigError, match=message):
+        TransformerClassifier(str(tiny_encoder), **options).fit(*messages)

@@ -26,14 +26,22 @@ def check_options(options: Mapping[str, Any]) -> None:
         ConfigError: they do not; the message names the option.
 
     """
+    if options["contrastive"] not in (None, True, False) or isinstance(options["contrastive"], float):
+        raise ConfigError(f"contrastive must be True, False or None, got {options['contrastive']!r}")
+    if options["lora"] is not None and type(options["lora"]) is not int:
+        raise ConfigError(f"lora is the rank of the adapters, a whole number such as 8, got {options['lora']!r}")
     for name, least in _LEAST.items():
         value = options[name]
         if value is not None and value < least:
             raise ConfigError(f"{name} must be at least {least}, got {value}")
     if options["lora"] is not None and options["train_embeddings"]:
         raise ConfigError("train_embeddings=True trains weights that lora leaves alone; leave one of them out")
-    if options["contrastive"] and (options["lora"] is not None or not options["warm_head"]):
-        raise ConfigError("contrastive=True trains the encoder's own matrices, then fits warm_head; leave it out")
+    if options["contrastive"] and options["lora"] is not None:
+        raise ConfigError("contrastive=True trains the encoder's own matrices, lora does not; leave one of them out")
+    if options["contrastive"] and not options["warm_head"]:
+        raise ConfigError(
+            "contrastive=True trains the encoder alone, and warm_head=False leaves nothing to answer with"
+        )
     if options["early_stopping"] and not 0 < options["validation_fraction"] < 1:
         raise ConfigError(f"validation_fraction must lie between 0 and 1, got {options['validation_fraction']}")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from textclassify.errors import ConfigError
 from textclassify.models.dependencies import needs_extra
 
 with needs_extra("torch"):
@@ -41,12 +42,16 @@ def trained_by_adapters(network: Any, rank: int | None, seed: int) -> Iterator[N
         seed: of A.
 
     Raises:
+        ConfigError: the rank is more than the encoder's width.
         MissingDependencyError: peft is not installed.
 
     """
     if rank is None:
         yield
         return
+    width = network.head.in_features
+    if rank > width:
+        raise ConfigError(f"lora={rank} is more than the encoder's width of {width}; take a rank such as 8")
     with needs_extra("lora"):
         import peft
 

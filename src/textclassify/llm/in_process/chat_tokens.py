@@ -113,13 +113,21 @@ class ChatTokenizer:
         return (*self._plain([encodable(text)])[0], self.end_of_turn)
 
     def _end_of_turn(self) -> int:
-        if self._template:
-            return self._plain(["\n"])[0][-1]
+        line_break = self._plain(["\n"])[0] if self._template else []
+        if line_break:
+            return line_break[-1]
+        if self._template:  # a tokenizer that drops line breaks
+            return self._any_end(self.tokenizer.eos_token_id, self.tokenizer.sep_token_id)
         pieces = self._pieces([_SimpleTurn("user", "?"), _SimpleTurn("assistant", TEXT_SLOT)], answer_next=False)
         for piece in pieces:
             if isinstance(piece, str) and TEXT_SLOT in piece:
                 break
-        end = next((piece for piece in pieces if isinstance(piece, int)), self.tokenizer.eos_token_id)
+        return self._any_end(*[piece for piece in pieces if isinstance(piece, int)], self.tokenizer.eos_token_id)
+
+    @staticmethod
+    def _any_end(*tokens: int | None) -> int:
+        """Return the first of the tokens that there is."""
+        end = next((token for token in tokens if token is not None), None)
         if end is None:
             raise ModelError("the tokenizer names no token that ends a turn (eos_token); use a chat model")
         return int(end)
