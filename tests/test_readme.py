@@ -22,6 +22,8 @@ SOURCE = ROOT / "src" / "textclassify"
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 WITH_WEIGHTS = {
     "llm.in_process.local",
+    "ml.embedding_classifier",
+    "ml.encoder",
     "ml.roberta_classifier",
     "models.vectors",
     "rac.rac_classifier",
@@ -68,6 +70,7 @@ def test_no_block_of_the_readme_is_left_out() -> None:
         "ScoreFusion(",
         'llm_budget="20%"',
         "RACClassifier(labels",
+        "EmbeddingClassifier([",
         "max_risk=0.05",
         "estimate_prevalence(",
         "rows_to_label(",
@@ -104,6 +107,16 @@ def test_the_example_without_labelled_texts_answers_unfitted() -> None:
     names = names_after("SimilarityClassifier(labels)")
 
     assert names["SimilarityClassifier"](names["labels"]).predict(["my parcel is late"]).predictions == ["delivery"]
+
+
+@pytest.mark.slow
+def test_the_example_of_frozen_models_reads_layers_and_learns_a_head() -> None:
+    """Its first line promises a shape."""
+    train = pd.read_csv(ROOT / "examples" / "customer_messages" / "train.csv")
+    names = names_after("EmbeddingClassifier([", train=train)
+
+    assert names["features"].shape == (2, 2, 384)
+    assert names["frozen"].predict(["Where is my parcel?"]).predictions == ["delivery_delay"]
 
 
 def test_the_example_of_many_labels_leaves_out_what_fits_none() -> None:
