@@ -45,7 +45,7 @@ class Frozen:
             FrozenEncoder("minilm", layers="spread", store=cache / "minilm_spread"),
             FrozenEncoder("smollm2", layers="spread", store=cache / "smollm2_spread"),
             FrozenEncoder("minilm", pooling="cls", store=cache / "minilm_first_token"),
-            FrozenEncoder("smollm2", layers=5, store=cache / "smollm2_last_5"),
+            FrozenEncoder("smollm2", layers=5, max_length=200, store=cache / "smollm2_last_5"),
         )
 
     @property

@@ -9,11 +9,17 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
-def rac(monkeypatch):
-    """Return a module of the benchmark of retrieval-augmented classification by name."""
+def script(monkeypatch):
+    """Return a module of the benchmarks by name."""
     monkeypatch.syspath_prepend(str(FOLDER))
     before = set(sys.modules)
     yield __import__
     for name in set(sys.modules) - before:
-        if name == "public_data" or name.startswith(("rac_", "llm_client")):
+        if (FOLDER / f"{name}.py").exists():
             del sys.modules[name]
+
+
+@pytest.fixture
+def rac(script):
+    """Return a module of the benchmark of retrieval-augmented classification by name."""
+    return script
