@@ -101,3 +101,27 @@ def test_multi_label_models_are_averaged_in_log_odds():
     data = TrainingData(texts, [["joy"], ["fear"], ["joy", "fear"]] * 20)
     average = FoldAverage(LinearClassifier(), n_folds=2).fit(data)
     assert average.predict(["joy", "joy and fear"]).predictions == [["joy"], ["fear", "joy"]]
+
+
+class Sharing(LinearClassifier):
+    """Notes what is shared while it scores."""
+
+    seen: ClassVar = []
+
+    def _score(self, texts):
+        self.seen.append((len(texts), shared("thing", object)))
+        return super()._score(texts)
+
+
+def test_models_that_score_the_same_texts_share_their_work_piece_by_piece(monkeypatch):
+    """Frozen features are computed once for five models, and a million texts' are never held at once."""
+    data = messages()
+    average = FoldAverage(Sharing(), n_folds=2).fit(data)
+    whole = average.predict_scores(data.texts)
+    Sharing.seen.clear()
+    monkeypatch.setattr("textclassify.ensemble.out_of_fold.TEXTS_AT_ONCE", 20)
+
+    assert average.predict_scores(data.texts).equals(whole)
+    assert [n for n, _ in Sharing.seen] == [20, 20, 16, 16]
+    assert len({thing for _, thing in Sharing.seen}) == 2
+    assert average.predict_scores([]).equals(whole.take([]))

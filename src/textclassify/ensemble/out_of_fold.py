@@ -28,6 +28,8 @@ from textclassify.statistics.folds import assign_folds
 RESERVE_FROM = 2000
 """Rows from which one reserved part replaces the folds."""
 RESERVED_SHARE = 0.2
+TEXTS_AT_ONCE = 8192
+"""Texts that all models of a fold average score before the next ones."""
 
 
 def held_out_folds(
@@ -129,9 +131,9 @@ class FoldAverage(TextClassifier):
         return parts
 
     def _score(self, texts: list[str]) -> Scores:
-        scores = [member.predict_scores(texts) for member in self.members_]
-        if len(scores) == 1:
-            return scores[0]
+        if len(self.members_) == 1:
+            return self.members_[0].predict_scores(texts)
+        scores = self._scores_of_members(texts)
         scale, values = _averaged(scores)
         status = np.max([one.status for one in scores], axis=0)
         values[status != Status.OK] = np.nan
@@ -139,6 +141,15 @@ class FoldAverage(TextClassifier):
         first = scores[0]
         note = f"mean of {len(scores)} models"
         return replace(first, values=values.astype(np.float32), scale=scale, status=status, cost=cost, calibration=note)
+
+    def _scores_of_members(self, texts: list[str]) -> list[Scores]:
+        """Return each model's scores; what they have in common, such as frozen features, is computed once for all."""
+        blocks: list[list[Scores]] = []
+        for start in range(0, max(len(texts), 1), TEXTS_AT_ONCE):
+            with sharing():  # of so many texts at a time: what is shared is held in memory
+                some = texts[start : start + TEXTS_AT_ONCE]
+                blocks.append([member.predict_scores(some) for member in self.members_])
+        return [Scores.concat(of_member) for of_member in zip(*blocks, strict=True)]
 
     def _write(self, folder: Path) -> dict[str, Any]:
         for number, member in enumerate(self.members_):
