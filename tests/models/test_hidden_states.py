@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from textclassify.errors import ModelError  # noqa: E402
-from textclassify.models.hidden_states import LoadedModel, feature_function  # noqa: E402
+from textclassify.models.hidden_states import FrozenModel, feature_function  # noqa: E402
 
 
 class Remembering:
@@ -30,7 +30,7 @@ class Remembering:
 
 def test_threads_that_share_a_tokenizer_get_their_own_lengths():
     """One would silently read the other's number of tokens."""
-    model = LoadedModel(None, Remembering(), 512, torch.device("cpu"))
+    model = FrozenModel(None, Remembering(), 512, torch.device("cpu"))
     found = {}
 
     def read(limit):

@@ -79,7 +79,7 @@ def _read(model: Any, **inputs: Any) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedModel:
+class FrozenModel:
     """A model in this process and its tokenizer."""
 
     model: Any
@@ -100,7 +100,7 @@ class LoadedModel:
 _loading = threading.Lock()
 
 
-def loaded_once(source: ModelSource, device: str) -> LoadedModel:
+def loaded_once(source: ModelSource, device: str) -> FrozenModel:
     """Return a model that this process loads once, at most three of them at a time: the published form has three.
 
     Raises:
@@ -123,8 +123,8 @@ def longest_read(source: ModelSource, device: str) -> int:
 
 
 @functools.lru_cache(maxsize=3)
-def _load(source: ModelSource, device: str, saved: tuple[Any, ...]) -> LoadedModel:
+def _load(source: ModelSource, device: str, saved: tuple[Any, ...]) -> FrozenModel:
     del saved  # only part of what is remembered
     place = pick_device(device)
     model, tokenizer = load_encoder(source).to(place), load_tokenizer(source)
-    return LoadedModel(model, tokenizer, readable_length(model, tokenizer), place)
+    return FrozenModel(model, tokenizer, readable_length(model, tokenizer), place)
