@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from textclassify.core.number_checks import is_whole
 from textclassify.errors import ConfigError
 
 LARGEST_SEED = 2**32 - 1
@@ -17,7 +16,7 @@ SEED_RULE = f"a seed is a whole number from 0 to {LARGEST_SEED} (2**32 - 1)"
 
 def is_seed(value: Any) -> bool:
     """Return whether a value can seed everything random."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    whole = is_whole(value)
     return whole and bool(0 <= value <= LARGEST_SEED)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from textclassify.core.number_checks import is_count, is_whole
 from textclassify.core.progress import report
 from textclassify.core.shared_work import shared
 from textclassify.core.storage import cache_folder
@@ -87,7 +88,7 @@ class FrozenEncoder:
             raise ConfigError(f"unknown pooling {self.pooling!r}{hint}; known: {', '.join(POOLINGS)}")
         object.__setattr__(self, "layers", _checked_layers(self.layers))
         if self.max_length is not None:
-            if not _is_count(self.max_length):
+            if not is_count(self.max_length):
                 raise ConfigError(f"max_length must be a whole number from 1 on, got {self.max_length!r}")
             object.__setattr__(self, "max_length", int(self.max_length))
         if self.pooling == "pooler" and self.layers is not None:
@@ -181,7 +182,7 @@ class FrozenEncoder:
             )
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the features of n texts in their order: (n, d), or (n, layers, d) with the last layer first.
+        """Return the features of n texts in their order: (n, d), or (n, layers, d) with the layers as asked for.
 
         Raises:
             DataError: a text is no string.
@@ -275,19 +276,11 @@ class FrozenEncoder:
         return cls(**settings)
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _is_count(value: Any) -> bool:
-    return _is_whole(value) and value >= 1
-
-
 def _checked_layers(layers: Any) -> Any:
     """Return which layers are meant, as plain numbers, so that it can be hashed and written as JSON."""
     if layers is None or (isinstance(layers, str) and layers == SPREAD):
         return layers
-    if _is_count(layers):
+    if is_count(layers):
         return int(layers)
     if isinstance(layers, tuple | list | range):
         return _layer_numbers(layers)
@@ -295,6 +288,6 @@ def _checked_layers(layers: Any) -> Any:
 
 
 def _layer_numbers(layers: Sequence[Any]) -> tuple[int, ...]:
-    if not layers or not all(map(_is_whole, layers)):
+    if not layers or not all(map(is_whole, layers)):
         raise ConfigError(f"layers={layers!r} are no layers; write how many, or their numbers, such as (-1, -7)")
     return tuple(map(int, layers))

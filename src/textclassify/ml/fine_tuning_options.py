@@ -78,4 +78,4 @@ def usual_epochs(n_texts: int, n_labels: int) -> int:
     """
     if n_texts < 2000:
         return int(np.clip(np.ceil(500 / n_texts), 3, 10))
-    return int(np.clip(np.ceil(1500 * n_labels / n_texts), 1, 3))
+    return int(np.clip(np.ceil(1500 * n_labels / n_texts), 2 if n_texts < 10_000 else 1, 3))

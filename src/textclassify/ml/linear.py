@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from textclassify.core.contract import TextClassifier
+from textclassify.core.number_checks import is_count, is_number
 from textclassify.core.scales import Method, Scale
 from textclassify.core.scores import Scores, log_normalised
 from textclassify.core.storage import read_arrays, write_arrays
@@ -85,13 +86,13 @@ class LinearClassifier(TextClassifier):
         fit(features, data.gold, weight)
 
     def _check_options(self) -> None:
-        if not _is_number(self.C) or not 0 < self.C < np.inf:
+        if not is_number(self.C) or not 0 < self.C < np.inf:
             raise ConfigError(f"C must be a number above 0, got {self.C!r}")
-        if not _is_whole(self.max_features):
+        if not is_count(self.max_features):
             raise ConfigError(f"max_features must be a whole number of at least 1, got {self.max_features!r}")
         for name in ("word_ngrams", "char_ngrams"):
             lengths = getattr(self, name)
-            pair = isinstance(lengths, tuple | list) and len(lengths) == 2 and all(map(_is_whole, lengths))
+            pair = isinstance(lengths, tuple | list) and len(lengths) == 2 and all(map(is_count, lengths))
             if not pair or lengths[0] > lengths[1]:
                 raise ConfigError(
                     f"{name} must be the shortest and the longest length, such as (1, 2), got {lengths!r}"
@@ -194,15 +195,6 @@ class LinearClassifier(TextClassifier):
 
     def _new_regression(self) -> LogisticRegression:
         return LogisticRegression(C=self.C, max_iter=200, tol=1e-3, random_state=self.random_state)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-
-def _is_whole(value: Any) -> bool:
-    """Return whether a value is a whole number of at least 1."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
 
 
 def _side_by_side(blocks: list[Any]) -> csr_array:

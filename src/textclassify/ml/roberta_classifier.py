@@ -73,7 +73,7 @@ class TransformerClassifier(TextClassifier):
             are averaged.
         batch_size: texts per training step.
         num_epochs: times that each text is seen; None = 500 / texts, between 3 and 10; from 2,000 texts on
-            1,500 / texts per label, between 1 and 3.
+            1,500 / texts per label, between 2 and 3, from 10,000 on between 1 and 3.
         learning_rate: of the encoder; None = 0.0384 / hidden size, which is 1e-4 for the embedded encoder and 5e-5 for
             `roberta-base`; with `lora` ten times that.
         head_learning_rate: of the linear layer.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from textclassify.core.contract import TextClassifier
+from textclassify.core.number_checks import is_whole
 from textclassify.errors import ConfigError
 from textclassify.rac.retrieving.no_label import check_other
 from textclassify.rac.verification import USES_YES_NO, check_decision
@@ -62,8 +63,8 @@ def check_options(classifier: RACClassifier) -> None:
 def _check_numbers(classifier: RACClassifier) -> None:
     for name, least, may_be_none in (("top_k", 1, False), ("demonstrations", 0, True)):
         value: Any = getattr(classifier, name)
-        is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
-        if not is_whole and not (may_be_none and value is None):
+        is_allowed = is_whole(value) and value >= least
+        if not is_allowed and not (may_be_none and value is None):
             raise ConfigError(
                 f"{name} is {value!r}; pass a whole number from {least} on{', or None' if may_be_none else ''}"
             )

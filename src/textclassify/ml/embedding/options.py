@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from textclassify.core.number_checks import is_number, is_whole
 from textclassify.core.texts import did_you_mean
 from textclassify.errors import ConfigError
 
@@ -36,18 +37,18 @@ def check_options(options: Mapping[str, Any]) -> None:
     _check_switches(options)
     for name, least in _LEAST.items():
         value = options[name]
-        if value is not None and (not _is_whole(value) or value < least):
+        if value is not None and (not is_whole(value) or value < least):
             raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    if not _is_number(options["dropout"]) or not 0 <= options["dropout"] < 1:
+    if not is_number(options["dropout"]) or not 0 <= options["dropout"] < 1:
         raise ConfigError(f"dropout must be a number from 0 to below 1, got {options['dropout']!r}")
-    if not _is_number(options["validation_fraction"]) or not 0 < options["validation_fraction"] <= 0.5:
+    if not is_number(options["validation_fraction"]) or not 0 < options["validation_fraction"] <= 0.5:
         raise ConfigError(
             f"validation_fraction must be a number above 0, at most 0.5, got {options['validation_fraction']!r}"
         )
-    if not _is_number(options["weight_decay"]) or not 0 <= options["weight_decay"] < np.inf:
+    if not is_number(options["weight_decay"]) or not 0 <= options["weight_decay"] < np.inf:
         raise ConfigError(f"weight_decay must be a number from 0 on, got {options['weight_decay']!r}")
     rate = options["learning_rate"]
-    if rate is not None and (not _is_number(rate) or not 0 < rate < np.inf):
+    if rate is not None and (not is_number(rate) or not 0 < rate < np.inf):
         raise ConfigError(f"learning_rate must be a number above 0, got {rate!r}")
 
 
@@ -55,11 +56,3 @@ def _check_switches(options: Mapping[str, Any]) -> None:
     for name in _SWITCHES:
         if not isinstance(options[name], bool | np.bool_) and not (name == "early_stopping" and options[name] is None):
             raise ConfigError(f"{name} must be True or False, got {options[name]!r}")
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

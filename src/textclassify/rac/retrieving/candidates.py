@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from textclassify.core.labels import Label, LabelSchema
+from textclassify.core.number_checks import is_count
 from textclassify.errors import ConfigError, ScoresError
 
 NO_CANDIDATE = -1
@@ -123,7 +124,7 @@ def checked_k(k: Any) -> int:
         ConfigError: it is no whole number of 1 or more.
 
     """
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+    if not is_count(k):
         raise ConfigError(f"k={k!r} candidates per text are asked for; pass a whole number of 1 or more")
     return int(k)
 
