@@ -12,10 +12,11 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 
 import textclassify
-from textclassify.core.contract import load, read_part
+from textclassify.core.saved_classifiers import load, read_part
 from textclassify.core.scales import Status
 from textclassify.core.scores import Scores
 from textclassify.core.storage import FromFolder, new_folder, sealed, write_manifest
+from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError, DataError, LabelError, NotFittedError, ScoresError, StorageError
 from textclassify.ml.linear import LinearClassifier
 from textclassify.testing import FixedClassifier
@@ -132,6 +133,32 @@ def test_multi_label_metrics_are_filled_too():
 
     assert result.metadata["metrics"]["subset_accuracy"] == 1.0
     assert classifier.score(["both", "none"], [["a", "b"], ["a"]]) == 0.5
+
+
+def test_multi_label_accuracy_is_the_share_of_sets_that_are_exactly_right():
+    """Published programs print it for both kinds; here gold is a 0/1 matrix, as they have it."""
+    classifier = FixedClassifier({"both": [0.9, 0.8], "none": [0.1, 0.2]}, ["a", "b"], multi_label=True)
+
+    metrics = classifier.predict(["both", "none"], [[1, 1], [1, 0]]).metadata["metrics"]
+
+    assert metrics["accuracy"] == metrics["subset_accuracy"] == 0.5
+
+
+def test_single_label_gold_may_be_a_matrix():
+    assert with_gap().predict(["yes", "no"], [[1, 0], [0, 1]]).metadata["metrics"]["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(("several", "kind"), [(True, "multi_class"), (False, "multi_label")])
+def test_data_of_the_other_kind_than_the_option_says_are_refused(several, kind):
+    """Trained all the same, the option would be a lie."""
+    labels = [[1, 0], [0, 1]] * 6
+
+    with pytest.raises(ConfigError, match=f"multi_label={several} of LinearClassifier does not fit .* are {kind}"):
+        LinearClassifier(multi_label=several).fit(TrainingData(TEXTS, labels, kind))
+
+
+def test_one_label_per_text_is_a_list_of_one_where_there_may_be_several():
+    assert LinearClassifier(multi_label=True).fit(TEXTS, LABELS).predict(TEXTS[:1]).predictions == [["billing"]]
 
 
 def test_an_unseen_label_at_evaluation_is_named():

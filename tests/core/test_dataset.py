@@ -197,6 +197,14 @@ def test_a_schema_decides_order_and_columns():
     assert data.gold.tolist() == [[0, 1], [0, 0], [1, 1]]
 
 
+def test_columns_with_one_1_in_every_row_are_one_label_per_text():
+    """The published configurations say nothing of it, and expect a name as answer."""
+    frame = pd.DataFrame({"text": ["a", "b", "c"], "x": [0, 1, 0], "y": [1, 0, 1]})
+
+    assert not training_data(frame, label_columns=["x", "y"]).multi_label
+    assert training_data(frame, label_columns=["x", "y"], multi_label=True).multi_label
+
+
 def test_one_hot_columns_are_one_label_on_request():
     """Each row must have exactly one; the first that has not is named."""
     frame = pd.DataFrame({"text": ["a", "b"], "x": [0, 1], "y": [True, False]})
@@ -478,3 +486,17 @@ def test_a_table_without_a_header_is_recognised_by_its_names():
 def test_decimals_kept_as_text_are_no_texts():
     """Files keep 0.50 as it is written; it is a score all the same."""
     assert texts_of({"words": ["a", "b"], "score": ["0.50", "0.25"]}) == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", ["multi_label", "multi_class"])
+def test_a_matrix_without_names_takes_those_of_the_schema_by_position(kind):
+    """Column 2 is the second name, whatever its order in the alphabet."""
+    data = labelled_data(TrainingData(["s", "t"], [[1, 0], [0, 1]], kind), schema=["late", "billing"])
+
+    assert data.schema.names == ("late", "billing")
+    assert data.schema.decode(data.gold) == ([["late"], ["billing"]] if kind == "multi_label" else ["late", "billing"])
+
+
+def test_a_matrix_of_another_width_than_the_labels_is_refused():
+    with pytest.raises(LabelError, match="a 0/1 matrix of 2 columns, but 3 labels are known: 'a', 'b', 'c'; pass one"):
+        labelled_data(TrainingData(["s", "t"], [[1, 0], [0, 1]]), schema=["a", "b", "c"])

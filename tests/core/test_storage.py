@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from textclassify import __version__
 from textclassify.core.storage import (
     MANIFEST,
     FromFile,
@@ -104,21 +105,66 @@ def test_a_manifest_cannot_point_outside_its_folder(tmp_path):
     """A model from the internet may not have files of this machine read."""
     folder = saved(tmp_path / "model")
     manifest = json.loads((folder / MANIFEST).read_text())
-    manifest["sha256"]["../secret"] = "0"
-    (folder / MANIFEST).write_text(json.dumps(sealed(manifest)))
     (tmp_path / "secret").write_text("secret")
 
-    with pytest.raises(StorageError, match="secret"):
+    for name in ("../secret", str(tmp_path / "secret")):
+        (folder / MANIFEST).write_text(json.dumps(sealed(manifest | {"sha256": {**manifest["sha256"], name: "0"}})))
+        with pytest.raises(StorageError, match=rf"lists '{name}', which is outside of it"):
+            read_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    ("version", "remedy"),
+    [
+        (99, rf"format 99, written by textclassify 9\.9; textclassify {__version__} reads format 1: upgrade it with"),
+        (
+            0,
+            rf"format 0, and textclassify {__version__} reads format 1; use textclassify 9\.9, which wrote it",
+        ),
+    ],
+)
+def test_another_format_names_both_versions_and_what_to_do(tmp_path, version, remedy):
+    """A newer one may lack what this version looks for, so that nothing else of it is looked at."""
+    folder = saved(tmp_path / "model")
+    (folder / MANIFEST).write_text(json.dumps({"format": version, "textclassify": "9.9"}))
+
+    with pytest.raises(StorageError, match=remedy):
         read_manifest(folder)
 
 
-def test_a_newer_format_names_both_versions(tmp_path):
-    """The remedy is a newer textclassify, which the manifest names."""
+@pytest.mark.parametrize("name", ["weights.bin", "part/modeling_x.py", "adapter_config.json"])
+def test_a_file_that_was_not_saved_is_refused(tmp_path, name):
+    """Libraries read whatever they find in a folder; what was added could change the answers or be run."""
     folder = saved(tmp_path / "model")
-    manifest = json.loads((folder / MANIFEST).read_text()) | {"format": 99, "textclassify": "9.9"}
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("{}")
 
-    with pytest.raises(StorageError, match=r"has format 99, this version reads 1; use textclassify 9\.9"):
+    with pytest.raises(StorageError, match=rf"'{name}' in .* was not saved with it; remove it"):
+        read_manifest(folder)
+
+
+def test_hidden_files_of_other_programs_do_no_harm(tmp_path):
+    """File managers and git leave them; nothing reads them."""
+    folder = saved(tmp_path / "model")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD").write_text("ref")
+    (folder / ".DS_Store").write_text("x")
+
+    assert read_manifest(folder)[0] == "linear"
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_link_out_of_the_folder_is_refused(tmp_path, is_listed):
+    """It could have any file of this machine read, and sent to a server as a prompt."""
+    folder = saved(tmp_path / "model")
+    target = folder / "weights.safetensors" if is_listed else folder / "part"
+    (tmp_path / "outside").mkdir()
+    if is_listed:
+        (tmp_path / "outside" / "w").write_bytes(target.read_bytes())
+        target.unlink()
+    target.symlink_to(tmp_path / "outside" / "w" if is_listed else tmp_path / "outside")
+
+    with pytest.raises(StorageError, match="is a link to a file outside of it"):
         read_manifest(folder)
 
 
@@ -131,6 +177,7 @@ def test_a_newer_format_names_both_versions(tmp_path):
         '{"format": 1}',
         "\udcff",
         "[" * 100_000,
+        '{"format": "1", "kind": "linear", "state": {}, "sha256": {}}',
         '{"format": 1, "kind": "linear", "state": {}, "sha256": [1]}',
         '{"format": 1, "kind": ["linear"], "state": {}, "sha256": {}}',
         '{"format": 1, "kind": "linear", "state": [], "sha256": {}}',

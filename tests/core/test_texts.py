@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textclassify.core.texts import as_texts, blank_rows, did_you_mean, hash_texts, listed
+from textclassify.core.texts import as_texts, blank_rows, did_you_mean, each_once, hash_texts, listed
 from textclassify.errors import DataError
 
 
@@ -63,3 +63,17 @@ def test_the_nearest_name_is_suggested_whatever_its_case():
 def test_long_lists_are_cut():
     """A message stays readable with 10,000 offending rows."""
     assert listed(range(7)) == "0, 1, 2, 3, 4 and 2 more"
+
+
+def test_names_count_once_in_their_order_with_a_warning():
+    with pytest.warns(UserWarning, match="columns repeats 'b', 'a'; each counts once") as warned:
+        assert each_once(["b", "a", "b", "c", "a"], "columns") == ["b", "a", "c"]
+
+    assert warned[0].filename == __file__
+
+
+def test_names_without_repetition_stay_the_object_that_they_are():
+    """Scikit-learn's clone compares identities."""
+    names = ["b", "a"]
+
+    assert each_once(names, "columns") is names

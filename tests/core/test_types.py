@@ -36,6 +36,33 @@ def test_the_published_form_of_0_and_1_lists_is_a_matrix():
     assert data.gold.tolist() == [[1, 0, 1], [0, 1, 0]]
 
 
+@pytest.mark.parametrize("form", [list, np.array])
+def test_a_matrix_with_one_1_in_each_row_is_one_label_per_text_where_the_type_says_so(form):
+    """Published programs hand over 0/1 rows for both kinds of classification."""
+    data = TrainingData(["s", "t", "u"], form([[1, 0, 0], [0, 0, 1], [0, 1, 0]]), ClassificationType.MULTI_CLASS)
+
+    assert data.gold.tolist() == [0, 2, 1]
+    assert (data.unnamed, data.multi_label, data.take([1]).labels) == (True, False, [2])
+    named = TrainingData(["s", "t"], form([[1, 0], [0, 1]]), "multi_class", LabelSchema(("ham", "spam")))
+    assert (named.gold.tolist(), named.unnamed) == ([0, 1], False)
+
+
+def test_a_row_with_two_labels_set_is_named_where_there_can_be_one():
+    with pytest.raises(LabelError, match=r"row 1 has 2 of 2 labels set, not exactly one; .*multi_label"):
+        TrainingData(["s", "t"], [[1, 0], [1, 1]], ClassificationType.MULTI_CLASS)
+
+
+def test_a_matrix_says_that_its_columns_have_no_names_yet():
+    """Who learns from it may name them; names that were given are never taken for numbers."""
+    matrix = TrainingData(["s", "t"], [[1, 0], [0, 1]])
+
+    assert matrix.unnamed
+    assert matrix.take([0]).unnamed
+    assert not TrainingData(["s", "t"], [[1, 0], [0, 1]], schema=LabelSchema(("a", "b"))).unnamed
+    assert not TrainingData(["s", "t"], [[0], [2]], schema=LabelSchema((0, 1, 2))).unnamed
+    assert not TrainingData(["s", "t"], ["a", "b"]).unnamed
+
+
 @pytest.mark.parametrize("labels", [[[1], [0]], [(True,), (False,)], [[1], [1]]])
 def test_lists_of_one_0_or_1_are_a_column_or_names(labels):
     """Read as a column, the name 1 would be lost; a schema, or an array, says which it is."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from textclassify.core.labels import LabelSchema
 from textclassify.core.selection import CHOSEN_BY
-from textclassify.core.texts import did_you_mean, is_missing, listed
+from textclassify.core.texts import did_you_mean, each_once, is_missing, listed
 from textclassify.errors import DataError, LabelError
 
 TEXT_NAMES = (
@@ -160,10 +159,7 @@ def _given_columns(
     wanted = [label_columns] if isinstance(label_columns, str) else list(label_columns)
     if not wanted:
         raise DataError("label_columns is empty; name the label column, or leave it out to have it recognised")
-    unique = list(dict.fromkeys(wanted))
-    if len(unique) < len(wanted):
-        twice = [name for name in unique if wanted.count(name) > 1]
-        warnings.warn(f"label_columns repeats {listed(map(repr, twice))}; each counts once", UserWarning, stacklevel=5)
+    unique = list(each_once(wanted, "label_columns", stacklevel=5))
     missing = [name for name in unique if str(name) not in free]
     if not missing:
         return [str(name) for name in unique], None
@@ -241,7 +237,7 @@ def _is_binary(column: pd.Series[Any]) -> bool:
 def _from_indicator(
     frame: pd.DataFrame, schema: LabelSchema | None, *, multi_label: bool | None
 ) -> tuple[Any, LabelSchema]:
-    """Return the answers in 0/1 columns, and the labels that the columns name."""
+    """Return the answers in 0/1 columns, and the labels that the columns name; a 1 in each row: one label per text."""
     columns = list(frame.columns)
     matrix = np.column_stack([_zeros_and_ones(frame[name], name) for name in columns])
     if schema is not None:
@@ -251,7 +247,7 @@ def _from_indicator(
                 f"{listed(map(repr, schema.names), 12)} differ; name the same ones"
             )
         matrix = matrix[:, [columns.index(str(name)) for name in schema.names]]
-    several = multi_label is not False
+    several = not bool(len(matrix) and (matrix.sum(axis=1) == 1).all()) if multi_label is None else multi_label
     labels = LabelSchema.of(schema if schema is not None else columns, multi_label=several)
     if several:
         return matrix, labels

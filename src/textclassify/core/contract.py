@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -15,16 +15,17 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from textclassify.core import dataset
-from textclassify.core.kinds import OTHER_KINDS, class_of
 from textclassify.core.labels import LabelSchema
+from textclassify.core.model_card import check_card, facts_of, write_card
 from textclassify.core.result import NO_LABEL, ClassificationResult, decide, gold_for
+from textclassify.core.saved_classifiers import load
 from textclassify.core.scales import Status
 from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.seeds import check_seed
-from textclassify.core.storage import FromFolder, as_folder, new_folder, read_manifest, write_manifest, written_by
+from textclassify.core.storage import new_folder, write_manifest
 from textclassify.core.texts import blank_rows, hash_texts
 from textclassify.core.types import TrainingData, as_weights
-from textclassify.errors import DataError, NotFittedError, StorageError
+from textclassify.errors import ConfigError, DataError, NotFittedError, StorageError
 
 
 class _SklearnNotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc] # sklearn has no types
@@ -45,6 +46,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """Whether scoring a text asks a language model, which costs time or money."""
 
     schema_: LabelSchema
+    training_facts_: dict[str, Any] | None = None
+    """Number and content hash of the rows that it was fitted on; None = it was not, or they are not known."""
 
     @property
     def seen_row_ids(self) -> NDArray[np.uint64]:
@@ -106,6 +109,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         data = self._training_data(texts, labels, sample_weight, groups)
         self.schema_ = data.schema
         self._fit(data)
+        self.training_facts_ = {"rows": len(data), "sha256": dataset.content_hash(data)}
         return self
 
     def fit_as_source(self, data: TrainingData) -> Self:
@@ -162,7 +166,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
         Args:
             texts: n texts.
-            labels: gold labels; they fill `metadata["metrics"]` and change nothing else.
+            labels: gold labels; they fill `metadata["metrics"]` and change nothing else. Multi-label, its `accuracy`
+                is the share of texts whose set of labels is exactly right.
 
         """
         return self._with_metrics(self._decide(self.predict_scores(texts)), labels)
@@ -216,26 +221,41 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """The labels, in the order of every score matrix; shape (K,)."""
         return np.array(self._require_schema().names)
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, card: Mapping[str, Any] | None = None) -> None:
         """Write the classifier into a folder that `load` reads: JSON and safetensors, no pickle, no keys.
+
+        A model card for people, `README.md`, says what it is, which labels it knows and what it was trained on.
+
+        Args:
+            folder: a new or empty one, or that of a saved classifier, which is replaced.
+            card: what the card says beside that: `metrics`, `intended_use`, `data`, `limitations`.
 
         Raises:
             StorageError: the folder cannot be written or holds something else.
             NotFittedError: there is nothing to save yet.
+            ConfigError: the card has an unknown key.
 
         """
         self._require_schema()
+        given = {} if card is None else card
+        check_card(given)
         with new_folder(folder) as temporary:
-            self.write_into(temporary)
+            self._write_parts(temporary, given)
 
     def write_into(self, folder: Path) -> None:
-        """Write the classifier into an existing, empty folder (also as a part of a larger one)."""
+        """Write the classifier into an existing, empty folder, as a part of a larger one, which has the card."""
+        self._write_parts(folder, None)
+
+    def _write_parts(self, folder: Path, card: Mapping[str, Any] | None) -> None:
         learned = self._write(folder)
         state = {
             "parameters": self._stored_parameters(),
             "schema": self._require_schema().to_dict(),
             "learned": learned,
+            "training": self.training_facts_,
         }
+        if card is not None:
+            write_card(folder, facts_of(self, self._require_schema(), card))
         write_manifest(folder, self.kind, state)
 
     @classmethod
@@ -262,10 +282,27 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _training_data(
         self, texts: Any, labels: Any, sample_weight: ArrayLike | None, groups: Iterable[Any] | None
     ) -> TrainingData:
-        """Return what `fit` was given as checked data."""
-        return dataset.training_data(
-            texts, labels, schema=self._given_schema(), sample_weight=sample_weight, groups=groups
+        """Return what `fit` was given as checked data.
+
+        Raises:
+            ConfigError: they are of the other kind than `multi_label` says.
+
+        """
+        several = getattr(self, "multi_label", None)
+        data = dataset.training_data(
+            texts,
+            labels,
+            schema=self._given_schema(),
+            multi_label=several,
+            sample_weight=sample_weight,
+            groups=groups,
         )
+        if several is not None and bool(several) != data.multi_label:
+            raise ConfigError(
+                f"multi_label={several} of {type(self).__name__} does not fit the data, which are "
+                f"{data.classification_type}; leave it out, or give the data the other classification_type"
+            )
+        return data
 
     def _given_schema(self) -> LabelSchema | None:
         given = getattr(self, "labels", None)
@@ -288,6 +325,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return decide(scores)
 
     def _with_metrics(self, result: ClassificationResult, labels: Any) -> ClassificationResult:
+        result = replace(result, parents=self._require_schema().parents)
         if labels is None:
             return result
         from textclassify.statistics import metrics
@@ -299,53 +337,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         figures = metrics.headline_metrics(
             gold[answered], result.codes[answered], result.probabilities[answered], result.multi_label
         )
+        if result.multi_label:
+            figures["accuracy"] = figures["subset_accuracy"]
         figures["coverage"] = float(answered.mean())
         return replace(result, metadata={**result.metadata, "metrics": figures})
-
-
-def load(folder: str | Path) -> TextClassifier:
-    """Return any classifier that was saved, of the class that it was; `textclassify.load` opens score fusions, too.
-
-    Raises:
-        StorageError: no saved classifier, damaged, or of another version.
-
-    """
-    return read_part(as_folder(folder), verify=True)
-
-
-def read_part(folder: Path, *, verify: bool = False) -> TextClassifier:
-    """Return the classifier in a folder; parts of a folder that was verified need no second look."""
-    kind, state = read_manifest(folder, verify=verify)
-    if kind in OTHER_KINDS:
-        raise StorageError(
-            f"{str(folder)!r} holds a {kind}, which takes scores, not texts; open it by textclassify.load"
-        )
-    try:
-        classifier = class_of(kind)(**_marked(state["parameters"]))
-        classifier.schema_ = LabelSchema.from_dict(state["schema"])
-        classifier._read(folder, state["learned"])  # noqa: SLF001 - the other half of write_into
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StorageError(
-            f"{str(folder)!r} does not describe a {kind} ({error}); it was {written_by(folder)}: use the one that "
-            "wrote it, or save the model again"
-        ) from error
-    return classifier
-
-
-def _marked(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return stored parameters with every address marked: a key must not follow it as if the user had typed it.
-
-    Labels that are a path are refused: a stranger's folder may not name files of this machine.
-    """
-    return {name: _marked_value(name, value) for name, value in parameters.items()}
-
-
-def _marked_value(name: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        return _marked(value)
-    if name == "labels" and isinstance(value, str):
-        raise TypeError(f"its labels are {value!r:.60}, and no file is read for them")
-    return FromFolder(value) if isinstance(value, str) and name.endswith("base_url") else value
 
 
 def _with_blank_rows(scores: Scores, blank: NDArray[np.bool_]) -> Scores:

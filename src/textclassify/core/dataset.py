@@ -20,9 +20,7 @@ from textclassify.core.seeds import check_seed
 from textclassify.core.tables import is_table, to_frame
 from textclassify.core.texts import as_texts, did_you_mean, listed, plain_list
 from textclassify.core.types import ClassificationType, TrainingData, as_weights
-from textclassify.errors import DataError
-
-_KINDS = {None: None, True: ClassificationType.MULTI_LABEL, False: ClassificationType.MULTI_CLASS}
+from textclassify.errors import ConfigError, DataError, LabelError
 
 
 def texts_of(texts: Any, *, text_column: str | None = None) -> list[str]:
@@ -144,12 +142,20 @@ def labelled_data(
     return TrainingData(
         texts,
         answers,
-        classification_type=_KINDS[multi_label],
+        classification_type=_kind(multi_label),
         schema=schema,
         sample_weight=None if sample_weight is None else as_weights(sample_weight),
         groups=None if groups is None else list(groups),
         chosen_by=None if chosen_by is None else np.array(plain_list(chosen_by), dtype=object),
     )
+
+
+def _kind(multi_label: Any) -> ClassificationType | None:
+    if multi_label is None:
+        return None
+    if multi_label not in (True, False):
+        raise ConfigError(f"multi_label is {multi_label!r:.60}; pass True, False, or None for as the labels say")
+    return ClassificationType.MULTI_LABEL if multi_label else ClassificationType.MULTI_CLASS
 
 
 def honest_part(data: TrainingData) -> tuple[TrainingData, str]:
@@ -183,6 +189,14 @@ def split(data: TrainingData, test_size: float = 0.2, *, random_state: int = 0) 
         ConfigError: `random_state` is no seed.
 
     """
+    train, test = split_rows(data, test_size, random_state=random_state)
+    return data.take(train), data.take(test)
+
+
+def split_rows(
+    data: TrainingData, test_size: float = 0.2, *, random_state: int = 0
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which rows are in the training part of `split`, and which in its test part; each of shape (n,)."""
     if not 0 < test_size < 1:
         raise DataError(f"test_size={test_size} is out of range; pass a share between 0 and 1, such as 0.2")
     check_seed(random_state)
@@ -193,7 +207,7 @@ def split(data: TrainingData, test_size: float = 0.2, *, random_state: int = 0) 
             f"{len(data)} rows in {data.clusters.max() + 1} clusters are too few to hold out {test_size:.0%} of them; "
             "add rows, or pass another test_size"
         )
-    return data.take(~held_out), data.take(held_out & honest)
+    return ~held_out, held_out & honest
 
 
 def _honest(data: TrainingData) -> NDArray[np.bool_]:
@@ -235,13 +249,21 @@ def _table_or_texts(texts: Any, *, may_be_path: bool, text_column: str | None) -
 
 
 def _adjusted(data: TrainingData, labels: Any, schema: LabelSchema | None, **columns: Any) -> TrainingData:
-    """Return the data with another schema, weights or groups; answers are named first: a 0/1 matrix has its order."""
+    """Return the data with another schema, weights or groups; answers are named first: a 0/1 matrix has its order.
+
+    A matrix without names takes those of the schema, column by column.
+    """
     if labels is not None:
         raise DataError("labels are given twice: in TrainingData and by themselves; leave labels=None")
     changes = {name: column for name, column in columns.items() if column is not None}
     if schema is not None:
-        changes["schema"] = LabelSchema.of(schema, multi_label=data.multi_label)
-        changes["labels"] = data.schema.decode(data.gold)
+        schema = changes["schema"] = LabelSchema.of(schema, multi_label=data.multi_label)
+        if data.unnamed and len(schema) != len(data.schema):
+            raise LabelError(
+                f"the labels are a 0/1 matrix of {len(data.schema)} columns, but {len(schema)} labels are known: "
+                f"{listed(map(repr, schema.names), 12)}; pass one column per label, in this order"
+            )
+        changes["labels"] = (schema if data.unnamed else data.schema).decode(data.gold)
     return replace(data, **changes) if changes else data
 
 

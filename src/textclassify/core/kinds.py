@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -15,18 +16,24 @@ if TYPE_CHECKING:
 
 KINDS = {
     "auto_fusion": "textclassify.auto:AutoFusionClassifier",
+    "class_routing": "textclassify.ensemble.class_routing:ClassRoutingEnsemble",
+    "deepseek": "textclassify.llm.deepseek_classifier:DeepSeekClassifier",
     "embedding": "textclassify.ml.embedding_classifier:EmbeddingClassifier",
     "fixed": "textclassify.testing:FixedClassifier",
     "fold_average": "textclassify.ensemble.out_of_fold:FoldAverage",
     "fusion": "textclassify.ensemble.fusion:FusionEnsemble",
+    "gemini": "textclassify.llm.gemini_classifier:GeminiClassifier",
     "joint": "textclassify.ensemble.joint.joint_classifier:JointClassifier",
     "linear": "textclassify.ml.linear:LinearClassifier",
     "llm": "textclassify.llm.llm_classifier:LLMClassifier",
+    "openai": "textclassify.llm.openai_classifier:OpenAIClassifier",
     "rac": "textclassify.rac.rac_classifier:RACClassifier",
     "remembered": "textclassify.ensemble.joint.remembered:RememberedScores",
     "roberta": "textclassify.ml.roberta_classifier:RoBERTaClassifier",
     "similarity": "textclassify.rac.retrieval:SimilarityClassifier",
-    "transformer": "textclassify.ml.roberta_classifier:TransformerClassifier",
+    "transformer": "textclassify.ml.transformer_classifier:TransformerClassifier",
+    "voting": "textclassify.ensemble.voting:VotingEnsemble",
+    "weighted": "textclassify.ensemble.weighted:WeightedEnsemble",
 }
 
 OTHER_KINDS = {"score_fusion": "textclassify.ensemble.score_fusion:ScoreFusion"}
@@ -36,8 +43,8 @@ OTHER_KINDS = {"score_fusion": "textclassify.ensemble.score_fusion:ScoreFusion"}
 class Saved(Protocol):
     """What can be written into a folder and read back."""
 
-    def save(self, folder: str | Path) -> None:
-        """Write it into a folder."""
+    def save(self, folder: str | Path, *, card: Mapping[str, Any] | None = None) -> None:
+        """Write it into a folder, with a card for people."""
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

@@ -34,7 +34,12 @@ def plain_label(value: Any, row: int | None = None) -> Label:
         return int(value)
     if isinstance(value, str | int | bool):
         return str(value) if isinstance(value, str) else value
-    raise LabelError(f"the label{where} is {value!r} ({type(value).__name__}); labels are str, int or bool")
+    several = isinstance(value, list | tuple | set | frozenset | np.ndarray)
+    remedy = "; several labels per text take multi_label=True (in TrainingData: classification_type='multi_label')"
+    raise LabelError(
+        f"the label{where} is {value!r:.60} ({type(value).__name__}); labels are str, int or bool"
+        f"{remedy if several else ''}"
+    )
 
 
 def plain_labels(labels: Any) -> Sequence[Any] | NDArray[Any]:
@@ -52,13 +57,42 @@ def plain_labels(labels: Any) -> Sequence[Any] | NDArray[Any]:
     return labels if isinstance(labels, np.ndarray) else plain_list(labels)
 
 
+def as_matrix(labels: Sequence[Any] | NDArray[Any]) -> Sequence[Any] | NDArray[Any]:
+    """Return rows of 0/1 of one width as a matrix, anything else as it is.
+
+    Lists of two or more hold the 0/1 columns: as names, 0 and 1 would both be on every text.
+
+    Raises:
+        LabelError: lists of one 0 or 1, which are a column or names.
+
+    """
+    rows = list(labels)
+    widths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in rows}
+    if len(widths) != 1 or 0 in widths or (isinstance(labels, np.ndarray) and labels.ndim != 1):
+        return labels
+    cells = [cell for row in rows for cell in row]
+    if not all(isinstance(cell, int | float | np.number | np.bool_) and cell in {0, 1} for cell in cells):
+        return labels
+    if widths == {1}:
+        raise LabelError(
+            f"labels such as [{cells[0]!r}] could be one 0/1 column or the names 0 and 1; pass names as text, "
+            "one plain label per text, or np.array(labels) for a column"
+        )
+    return np.asarray(rows)
+
+
 def encode(names: Sequence[Label], labels: Sequence[Any] | NDArray[Any], *, multi_label: bool) -> Gold:
     """Return gold answers as codes (n,) or, multi-label, as a 0/1 indicator (n, K); see `LabelSchema.encode`."""
     codes = _Codes(names)
     if not multi_label:
+        matrix = as_matrix(labels)
+        if isinstance(matrix, np.ndarray) and matrix.ndim == 2 and _is_indicator(names, matrix):
+            return _codes_of_one_hot(matrix)
         return np.fromiter((codes.of(value, row) for row, value in enumerate(labels)), np.int64, len(labels))
     if _is_indicator(names, labels):
         return np.asarray(labels, dtype=np.uint8).reshape(len(labels), len(names))
+    if isinstance(names[0], str):
+        _is_indicator(names, as_matrix(labels))  # where 0 and 1 are no names, rows of them are columns: too few or many
     indicator = np.zeros((len(labels), len(names)), dtype=np.uint8)
     for row, several in enumerate(labels):
         for name in as_names(several, row):
@@ -108,6 +142,23 @@ class _Codes:
         return self._code[name]
 
 
+def _codes_of_one_hot(matrix: NDArray[Any]) -> Gold:
+    """Return label codes (n,) of a 0/1 matrix (n, K).
+
+    Raises:
+        LabelError: a row has not exactly one 1.
+
+    """
+    counts = matrix.astype(np.int64).sum(axis=1)
+    wrong = np.flatnonzero(counts != 1)
+    if len(wrong):
+        raise LabelError(
+            f"row {wrong[0]} has {counts[wrong[0]]} of {matrix.shape[1]} labels set, not exactly one; mend the row, or "
+            "pass multi_label=True (in TrainingData: classification_type='multi_label')"
+        )
+    return np.asarray(matrix.argmax(axis=1), dtype=np.int64)
+
+
 def _is_indicator(names: Sequence[Label], labels: Any) -> bool:
     width = len(names)
     if isinstance(labels, np.ndarray) and labels.dtype != object:
@@ -122,7 +173,10 @@ def _is_indicator(names: Sequence[Label], labels: Any) -> bool:
     else:
         return False
     if matrix.ndim != 2 or matrix.shape[1] != width:
-        raise LabelError(f"a 0/1 matrix needs one column per label: got shape {matrix.shape}, {width} labels")
+        raise LabelError(
+            f"a 0/1 matrix needs one column per label: got shape {matrix.shape}, {width} labels: "
+            f"{listed(map(repr, names), 12)}"
+        )
     if not np.isin(matrix, (0, 1)).all():
         raise LabelError(f"a 0/1 matrix of labels holds {listed(set(np.unique(matrix).tolist()) - {0, 1})}")
     return True

@@ -152,24 +152,34 @@ class LabelSchema:
         added = {name: tuple(dict.fromkeys([*self.examples.get(name, ()), *texts])) for name, texts in several.items()}
         return replace(self, examples={**self.examples, **{name: texts for name, texts in added.items() if texts}})
 
-    def card(self, name: Label) -> str:
+    def card(self, name: Label, *, includes: str = "Includes:") -> str:
         """Return the label in words: its name, readable, its description and what it includes, where these are known.
+
+        Args:
+            name: of the label.
+            includes: what stands before what it includes, in another language.
 
         >>> LabelSchema(("late_parcel",), {"late_parcel": "Not there yet."}).card("late_parcel")
         'late parcel: Not there yet.'
 
         """
         words = str(name).replace("_", " ").strip()
-        meaning = _sentences(self.descriptions.get(name, ""), ("Includes", self.includes.get(name, ())))
+        meaning = _sentences(self.descriptions.get(name, ""), (includes, self.includes.get(name, ())))
         return f"{words}: {meaning}" if meaning else words
 
-    def card_in_full(self, name: Label) -> str:
+    def card_in_full(self, name: Label, *, includes: str = "Includes:", excludes: str = "Not:") -> str:
         """Return the card with what does not belong to the label after it, for people and for language models.
 
         A vector of it would be near to what the label is not.
+
+        Args:
+            name: of the label.
+            includes: what stands before what it includes, in another language.
+            excludes: what stands before what does not belong to it.
+
         """
-        without = self.excludes.get(name, ())
-        return _sentences(self.card(name), ("Not", without)) if without else self.card(name)
+        card, without = self.card(name, includes=includes), self.excludes.get(name, ())
+        return _sentences(card, (excludes, without)) if without else card
 
     def encode(self, labels: Sequence[Any] | NDArray[Any]) -> Gold:
         """Return gold answers as codes (n,) or, multi-label, as a 0/1 indicator (n, K).
@@ -199,8 +209,8 @@ def _plain(value: Any) -> Any:
 
 def _sentences(text: str, listing: tuple[str, Sequence[str]]) -> str:
     """Return a text with a list after it: `Text. Includes: first; second.`."""
-    word, phrases = listing
+    head, phrases = listing
     if not phrases:
         return text
     end = "" if not text or text.endswith((".", "!", "?", ":", ";")) else "."
-    return f"{text}{end} {word}: {'; '.join(phrases)}.".lstrip()
+    return f"{text}{end} {head} {'; '.join(phrases)}.".lstrip()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from textclassify.core.hierarchy import LabelLevel
 from textclassify.core.labels import Gold, Label, LabelSchema, plain_labels
 from textclassify.core.scales import Status
 from textclassify.core.scores import Scores
@@ -35,6 +36,7 @@ class ClassificationResult(Sequence[Any]):
         contributions: row -> {source: log-odds it adds to the answer}; None when nothing was fused.
         declined: (n,) answers that were withheld because they were not sure enough; None = none.
         details: what else is known about each row, as columns by name: arrays whose first axis is the n rows.
+        parents: the broader label of each label that has one.
 
     `np.asarray(result)` is the 1-D array of labels.
     """
@@ -46,6 +48,7 @@ class ClassificationResult(Sequence[Any]):
     contributions: Callable[[int], Mapping[str, float]] | None = field(default=None, repr=False)
     declined: NDArray[np.bool_] | None = None
     details: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    parents: Mapping[Label, Label] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -118,6 +121,43 @@ class ClassificationResult(Sequence[Any]):
         before = np.zeros(len(self), dtype=bool) if self.declined is None else self.declined
         metadata = {**self.metadata, **metadata}
         return replace(self, codes=codes, declined=before | rows, metadata=metadata)
+
+    def roll_up(self, level: int) -> ClassificationResult:
+        """Return the answers at a level of the label hierarchy: 0 = the broadest labels.
+
+        A label that is not as deep stays itself. Probabilities of labels with one parent are added up and decided anew,
+        so that two narrow labels together can outweigh a third; multi-label, a broad label is as probable as the most
+        probable one below it, and is an answer where one below it is. Answers that were not the most probable label
+        (such as a broader one, where narrow ones were not sure enough) keep their branch; withheld ones stay withheld.
+        Metrics and contributions, which are of the narrow labels, are left out.
+
+        Args:
+            level: from 0 to the number of levels less 1.
+
+        Raises:
+            LabelError: no label has a parent.
+            ConfigError: there is no such level.
+
+        """
+        at = LabelLevel.of(self.classes, self.parents, level)
+        scores, codes = at.scores(self.scores), at.gold(self.codes)
+        if not self.multi_label:
+            usual = (codes != NO_LABEL) & (decide(self.scores).codes == self.codes)
+            codes = np.where(usual, decide(scores).codes, codes)
+        rolled = replace(
+            self,
+            scores=scores,
+            codes=codes,
+            sources={name: at.scores(one) for name, one in self.sources.items()},
+            metadata={name: value for name, value in self.metadata.items() if name != "metrics"},
+            contributions=None,
+            details={name: column for name, column in self.details.items() if name != "confidence"},
+            parents=at.parents,
+        )
+        if "confidence" not in self.details:
+            return rolled
+        confidence = np.fmax(rolled.confidence, self.confidence)  # an answer may stand for labels below this level
+        return replace(rolled, details={**rolled.details, "confidence": confidence})
 
     def explain(self, row: int) -> dict[str, float]:
         """Return how many log-odds each source adds to the answer of a row over its nearest rival.

@@ -82,6 +82,42 @@ def read_settings_file(path: Path) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def read_setting(written: str) -> Any:
+    """Return the value that a line of such a file would give a key; the text itself is not read as a file's name.
+
+    Raises:
+        ValueError: it is broken.
+
+    """
+    try:
+        return yaml.load(written, _Loader)  # noqa: S506 - derived from the safe one
+    except yaml.YAMLError as error:
+        raise ValueError(_in_one_line(error)) from error
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def one_line(value: Any) -> str:
+    """Return a plain value as YAML on one line; JSON is YAML, but for numbers such as 1e-05."""
+    if isinstance(value, float):
+        return str(yaml.safe_dump(value)).partition("\n")[0]
+    return json.dumps(value, ensure_ascii=False)
+
+
+def key_lines(path: Path) -> dict[str, int]:
+    """Return the line, from 1, of each key of a YAML file that can be read; keys inside others as `outer.inner`."""
+    found: dict[str, int] = {}
+
+    def look(node: yaml.Node | None, before: str) -> None:
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode):
+                found[before + key.value] = key.start_mark.line + 1
+                look(value, f"{before}{key.value}.")
+
+    look(yaml.compose(utf8_text(path), _Loader), "")
+    return found
+
+
 def _in_one_line(error: yaml.YAMLError) -> str:
     """Return what is wrong and where, its lines and columns counted from 1."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)

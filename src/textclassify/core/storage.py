@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ MANIFEST = "textclassify.json"
 """The file that makes a folder a saved classifier: format, kind, state and the checksum of every other file."""
 CACHE_VARIABLE = "TEXTCLASSIFY_CACHE_DIR"
 _LOCK = ".lock"
+_kept_in: ContextVar[str | Path | None] = ContextVar("kept_in", default=None)
 _OWN_SUM = "manifest_sha256"
 
 
@@ -125,7 +127,18 @@ def cache_folder() -> Path:
 
 def replies_folder(chosen: str | Path | None = None) -> Path:
     """Return the folder of the language models' kept answers: the named one, else the one in the cache folder."""
-    return cache_folder() / "replies" if chosen is None else Path(chosen)
+    named = _kept_in.get() or chosen
+    return cache_folder() / "replies" if named is None else Path(named)
+
+
+@contextlib.contextmanager
+def replies_kept_in(folder: str | Path | None) -> Iterator[None]:
+    """Have all language models inside the block keep their answers in this folder; None = each where it says."""
+    token = _kept_in.set(folder)
+    try:
+        yield
+    finally:
+        _kept_in.reset(token)
 
 
 def write_manifest(folder: Path, kind: str, state: Mapping[str, Any]) -> None:
@@ -152,13 +165,14 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> tuple[str, dict
         verify: whether to compare checksums; a part inside a verified folder needs no second look.
 
     Raises:
-        StorageError: no saved classifier, a truncated or changed file, or a newer format.
+        StorageError: no saved classifier, another format, or a file that is missing, changed, added, or outside.
 
     """
     folder = as_folder(folder)
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        version, kind, state, sums = (manifest[key] for key in ("format", "kind", "state", "sha256"))
+        _check_format(folder, manifest)
+        kind, state, sums = (manifest[key] for key in ("kind", "state", "sha256"))
         if not (isinstance(kind, str) and isinstance(state, dict) and isinstance(sums, dict)):
             raise TypeError("kind, state or sha256 is of another type")  # noqa: TRY301 - damaged like the others
     except FileNotFoundError:
@@ -167,20 +181,55 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> tuple[str, dict
         ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(f"{MANIFEST} in {str(folder)!r} is damaged ({error}); save the model again") from error
-    if version != FORMAT_VERSION:
-        raise StorageError(
-            f"{str(folder)!r} has format {version}, this version reads {FORMAT_VERSION}; "
-            f"use textclassify {manifest.get('textclassify', '?')} or train again"
-        )
     if verify and manifest.get(_OWN_SUM) != sealed(manifest)[_OWN_SUM]:
         raise StorageError(f"{MANIFEST} in {str(folder)!r} was changed after it was saved; copy the whole folder again")
-    for name, expected in sums.items() if verify else ():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-            raise StorageError(f"{name!r} is missing from {str(folder)!r}; copy the whole folder again")
-        if _sha256(path) != expected:
-            raise StorageError(f"{name!r} in {str(folder)!r} was changed or cut short; copy the whole folder again")
+    if verify:
+        _check_files(folder, sums)
     return kind, state
+
+
+def _check_format(folder: Path, manifest: Mapping[str, Any]) -> None:
+    from textclassify import __version__
+
+    version, writer = manifest["format"], manifest.get("textclassify", "?")
+    if not isinstance(version, int):
+        raise TypeError(f"format {version!r:.60} is no number")
+    if version > FORMAT_VERSION:
+        raise StorageError(
+            f"{str(folder)!r} has format {version}, written by textclassify {writer}; textclassify {__version__} reads "
+            f"format {FORMAT_VERSION}: upgrade it with `pip install --upgrade textclassify`"
+        )
+    if version < FORMAT_VERSION:
+        raise StorageError(
+            f"{str(folder)!r} has format {version}, and textclassify {__version__} reads format {FORMAT_VERSION}; use "
+            f"textclassify {writer}, which wrote it, or train again"
+        )
+
+
+def _check_files(folder: Path, sums: Mapping[str, str]) -> None:
+    """Make sure that a folder holds the files that were saved, as they were, and no others; hidden ones are not read.
+
+    Raises:
+        StorageError: it does not; the message names the file.
+
+    """
+    inside, copy = folder.resolve(), "copy the whole folder again"
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            raise StorageError(f"{name!r} in {str(folder)!r} is a link to a file outside of it; {copy}")
+        if not path.is_dir() and name not in sums and name != MANIFEST:
+            raise StorageError(f"{name!r} in {str(folder)!r} was not saved with it; remove it, or {copy}")
+    for name, expected in sums.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(inside):
+            raise StorageError(f"{MANIFEST} in {str(folder)!r} lists {name!r:.200}, which is outside of it; {copy}")
+        if not path.is_file():
+            raise StorageError(f"{name!r} is missing from {str(folder)!r}; {copy}")
+        if _sha256(path) != expected:
+            raise StorageError(f"{name!r} in {str(folder)!r} was changed or cut short; {copy}")
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:

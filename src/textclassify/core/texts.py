@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -115,3 +116,23 @@ def listed(values: Iterable[object], limit: int = SHOWN_ROWS) -> str:
     shown = [str(value) for value in values]
     rest = len(shown) - limit
     return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def each_once(names: Iterable[Any], what: str, *, stacklevel: int = 1) -> Any:
+    """Return names in their order, each once, with a warning where one repeats; the same object where none does.
+
+    Args:
+        names: hashable names.
+        what: the option that holds them.
+        stacklevel: of the warning, as `warnings.warn` would count where this is called.
+
+    """
+    rows = list(names)
+    unique = list(dict.fromkeys(rows))
+    if len(unique) == len(rows):
+        return names
+    repeated = [name for name in unique if rows.count(name) > 1]
+    warnings.warn(
+        f"{what} repeats {listed(map(repr, repeated))}; each counts once", UserWarning, stacklevel=stacklevel + 1
+    )
+    return unique

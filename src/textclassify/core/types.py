@@ -1,4 +1,4 @@
-"""What goes into training: labelled texts, checked."""
+"""What goes into training: labelled texts, checked; beside them the settings of the published interface."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from textclassify.core.clusters import linked
+from textclassify.core.label_encoding import as_matrix
 from textclassify.core.labels import Gold, LabelSchema, plain_labels
+from textclassify.core.model_settings import EnsembleConfig, ModelConfig, ModelType
 from textclassify.core.selection import as_chosen_by, judges_in_words, may_judge
 from textclassify.core.texts import (
     as_texts,
@@ -23,7 +25,9 @@ from textclassify.core.texts import (
     is_missing,
     listed,
 )
-from textclassify.errors import DataError, LabelError
+from textclassify.errors import DataError
+
+__all__ = ["ClassificationType", "EnsembleConfig", "ModelConfig", "ModelType", "TrainingData", "as_weights"]
 
 
 class ClassificationType(StrEnum):
@@ -39,9 +43,11 @@ class TrainingData:
 
     Args:
         texts: n non-empty strings.
-        labels: n labels; or, multi-label, n lists of labels or a 0/1 matrix (n, K).
+        labels: n labels; or, multi-label, n lists of labels or a 0/1 matrix (n, K). With `classification_type` given as
+            single-label, a 0/1 matrix with one 1 in each row will do, too.
         classification_type: None = multi-label when the labels are lists or a matrix.
-        schema: the label set and its order; None = the sorted labels that occur (a matrix without schema: 0 to K-1).
+        schema: the label set and its order; None = the sorted labels that occur (a matrix without schema: 0 to K-1,
+            until whoever learns from it names its columns; see `unnamed`).
         sample_weight: n weights for training, >= 0; None = 1.
         groups: n group names (a customer, a document): rows of one group never stand on both sides of a split.
         chosen_by: how each of the n rows came to be labelled: "random", "ranking" (a model picked it, as
@@ -61,6 +67,8 @@ class TrainingData:
     groups: Sequence[Any] | None = None
     chosen_by: NDArray[Any] | None = None
     gold: Gold = field(init=False, repr=False)
+    unnamed: bool = field(init=False, repr=False, default=False)
+    """Whether the labels came as a 0/1 matrix without names, whose columns are 0 to K-1 for want of better."""
 
     def __post_init__(self) -> None:
         texts = as_texts(self.texts)
@@ -75,11 +83,14 @@ class TrainingData:
         several = self._several(labels)
         given: LabelSchema | None = self.schema
         if given is None:
-            labels = _as_matrix(labels) if several else labels
+            labels = as_matrix(labels) if several or self.classification_type is not None else labels
             schema = _inferred_schema(labels, several=several)
+            self._set(unnamed=_is_matrix(labels))
         else:
             schema = LabelSchema.of(given, multi_label=several)
-        self._set(texts=texts, labels=labels, schema=schema, gold=schema.encode(labels))
+        gold = schema.encode(labels)
+        labels = schema.decode(gold) if _is_matrix(labels) and not several else labels
+        self._set(texts=texts, labels=labels, schema=schema, gold=gold)
         self._set(classification_type=ClassificationType.MULTI_LABEL if several else ClassificationType.MULTI_CLASS)
         self._check_columns()
 
@@ -162,7 +173,7 @@ class TrainingData:
     def take(self, rows: ArrayLike) -> Self:
         """Return the rows that an index array or boolean mask selects."""
         chosen = np.arange(len(self))[rows]  # type: ignore[index]
-        return replace(
+        taken = replace(
             self,
             texts=[self.texts[row] for row in chosen],
             labels=self.gold[chosen] if self.multi_label else [self.labels[row] for row in chosen],
@@ -170,6 +181,8 @@ class TrainingData:
             groups=None if self.groups is None else [self.groups[row] for row in chosen],
             chosen_by=None if self.chosen_by is None else self.chosen_by[chosen],
         )
+        object.__setattr__(taken, "unnamed", self.unnamed)
+        return taken
 
 
 def _group_key(group: Any) -> tuple[str, str]:
@@ -201,31 +214,11 @@ def as_weights(weights: Any) -> NDArray[np.float64]:
         raise DataError(f"sample_weight must be numbers, one per text ({error})") from error
 
 
-def _as_matrix(labels: Sequence[Any] | NDArray[Any]) -> Sequence[Any] | NDArray[Any]:
-    """Return rows of 0/1 of one width as a matrix, anything else as it is.
-
-    Lists of two or more hold the 0/1 columns: as names, 0 and 1 would both be on every text.
-
-    Raises:
-        LabelError: lists of one 0 or 1, which are a column or names.
-
-    """
-    rows = list(labels)
-    widths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in rows}
-    if len(widths) != 1 or 0 in widths or (isinstance(labels, np.ndarray) and labels.ndim != 1):
-        return labels
-    cells = [cell for row in rows for cell in row]
-    if not all(isinstance(cell, int | float | np.number | np.bool_) and cell in {0, 1} for cell in cells):
-        return labels
-    if widths == {1}:
-        raise LabelError(
-            f"labels such as [{cells[0]!r}] could be one 0/1 column or the names 0 and 1; pass names as text, "
-            "one plain label per text, or np.array(labels) for a column"
-        )
-    return np.asarray(rows)
+def _is_matrix(labels: Any) -> bool:
+    return isinstance(labels, np.ndarray) and labels.ndim == 2
 
 
 def _inferred_schema(labels: Sequence[Any] | NDArray[Any], *, several: bool) -> LabelSchema:
-    if several and isinstance(labels, np.ndarray) and labels.ndim == 2:
-        return LabelSchema(tuple(range(labels.shape[1])), multi_label=True)
+    if isinstance(labels, np.ndarray) and _is_matrix(labels):
+        return LabelSchema(tuple(range(labels.shape[1])), multi_label=several)
     return LabelSchema.from_gold(labels, multi_label=several)
