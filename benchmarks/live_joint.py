@@ -13,7 +13,7 @@ from live_cells import JOINT, model_scores
 from live_data import DataSet, cell_file, load_data, write_scores
 from live_scores import new_source
 from textclassify.ensemble.joint.joint_classifier import JointClassifier
-from textclassify.ml.roberta_classifier import TransformerClassifier
+from textclassify.ml.transformer_classifier import TransformerClassifier
 from textclassify.testing import FixedClassifier
 
 

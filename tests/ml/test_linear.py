@@ -79,7 +79,7 @@ def test_the_saved_folder_holds_no_pickle_and_gives_equal_scores(messages, tmp_p
     loaded = textclassify.load(tmp_path / "saved")
 
     assert {path.name for path in (tmp_path / "saved").iterdir()} == {
-        "textclassify.json", "vocabulary.json", "linear.safetensors",
+        "README.md", "textclassify.json", "vocabulary.json", "linear.safetensors",
     }  # fmt: skip
     assert loaded.predict_scores([*texts, "\ud800"]).equals(classifier.predict_scores([*texts, "\ud800"]))
 
