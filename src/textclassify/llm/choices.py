@@ -27,6 +27,8 @@ class Choice:
         text: what it is about.
         answers: what the model may reply, such as ("yes", "no") or the letters of listed options; case and punctuation
             do not tell them apart.
+        language: the code of the one that it is asked in: by its words replies are read, and what cannot be read is
+            asked again; its yes and no may also be answered in English.
 
     Raises:
         ConfigError: the place of the text is missing or not the only one, or two answers read alike.
@@ -40,6 +42,7 @@ class Choice:
     messages: tuple[Message, ...]
     text: str
     answers: tuple[str, ...]
+    language: str = "en"
 
     def __post_init__(self) -> None:
         places = [message.content.count(TEXT_SLOT) for message in self.messages]

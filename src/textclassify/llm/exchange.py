@@ -17,6 +17,7 @@ from textclassify.llm.completions import read_reply, written
 from textclassify.llm.money.budget import Budget, most_expensive
 from textclassify.llm.money.prices import Price
 from textclassify.llm.store.cache import ResponseCache, StoredRow
+from textclassify.llm.store.spending import Waits, listeners
 from textclassify.llm.store.tally import LedgerEntry, Tally
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Exchange:
         self.budget = budget
         self.cache_only = cache_only
         self.tally = Tally()
+        self.waits = Waits()
         self.keeps_rows_at_once = keeps_rows_at_once
         self.on_commit: Callable[[], None] = _nothing
         self._paced = chat if isinstance(chat, PacedChat) else None
@@ -95,6 +97,8 @@ class Exchange:
         self._stopped = False
         self._fresh: dict[bytes, ChatReply] = {}
         self._waiting: set[asyncio.Task[object]] = set()
+        for spending in listeners():
+            spending.watch(chat.name, chat.model, self)
 
     def kept_rows(self, keys: Sequence[bytes], version: int) -> dict[bytes, StoredRow]:
         """Return the scored rows that are kept."""
@@ -261,6 +265,7 @@ class Exchange:
             self._commit_now()
         self._in_flight += 1
         self.tally.asked += 1
+        began = monotonic()
         try:
             reply = await self.chat.complete(request)
         except asyncio.CancelledError:
@@ -271,6 +276,7 @@ class Exchange:
             raise
         finally:
             self._in_flight -= 1
+        self.waits.add(began)
         return reply, self._count(reply)
 
     async def _interruptible(self, wait: Callable[[], Awaitable[Result]]) -> Result:

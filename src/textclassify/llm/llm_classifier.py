@@ -32,7 +32,10 @@ from textclassify.llm.money.estimates import Estimate
 from textclassify.llm.money.limits import Redaction
 from textclassify.llm.options import checked_options
 from textclassify.llm.prompting.demonstrations import Demonstration, NearestExamples, drawn_examples
+from textclassify.llm.prompting.in_english import ENGLISH
 from textclassify.llm.prompting.templates import Template, load_template
+from textclassify.llm.prompting.wording import Wording
+from textclassify.llm.prompting.wordings import AUTO, WORDINGS, language_for, learned_language
 from textclassify.llm.question_making import Examples, RemoteSettings
 from textclassify.llm.remote import RemoteModel
 from textclassify.llm.rows import ScoredRows
@@ -77,6 +80,9 @@ class LLMClassifier(AsksQuestions, TextClassifier):
         nearest_examples: examples shown with a text, those of a pool from `fit` that are most similar to it; the pool
             counts as seen.
         template: file of a prompt of your own; see `llm.prompting.templates`.
+        language: of what the model reads around texts and labels: "en", "de", "es", "fr" or "it". "auto" = the one that
+            most training texts are in; unfitted, the one of the label descriptions; where that is none of these,
+            English. The texts of a call have no say, so that no text's answer depends on its neighbours.
         redact: returns a text as it may leave the process; never saved.
         cache_dir: folder of the response cache; None = in the user's cache folder.
         cache_only: answer from the cache alone; other rows come back NOT_CALLED. No key is needed.
@@ -93,8 +99,8 @@ class LLMClassifier(AsksQuestions, TextClassifier):
         random_state: which examples are shown.
 
     Learned: `demonstrations_`; `pool_`, of the nearest examples; `prior_` (K,) log-scores taken out of a local model's;
-    `method_`, what "auto" came to; with each prediction `truncated_share_`, the share of its texts that a local model
-    was shown without their end.
+    `method_`, what "auto" came to; `language_`, of the prompts; with each prediction `truncated_share_`, the share of
+    its texts that a local model was shown without their end.
 
     """
 
@@ -118,6 +124,7 @@ class LLMClassifier(AsksQuestions, TextClassifier):
         examples_per_label: int = 0,
         nearest_examples: int = 0,
         template: str | Path | None = None,
+        language: str = AUTO,
         redact: Redaction | None = None,
         cache_dir: str | Path | None = None,
         cache_only: bool = False,
@@ -146,6 +153,7 @@ class LLMClassifier(AsksQuestions, TextClassifier):
         self.examples_per_label = examples_per_label
         self.nearest_examples = nearest_examples
         self.template = template
+        self.language = language
         self.redact = redact
         self.cache_dir = cache_dir
         self.cache_only = cache_only
@@ -163,6 +171,7 @@ class LLMClassifier(AsksQuestions, TextClassifier):
 
     def _fit(self, data: TrainingData) -> None:
         checked_options(self)
+        self.language_ = language_for(self.language, data.schema, data.texts)
         rng = np.random.default_rng(self.random_state)
         self.demonstrations_ = drawn_examples(data, self.examples_per_label, rng)
         self.pool_ = None
@@ -270,19 +279,31 @@ class LLMClassifier(AsksQuestions, TextClassifier):
     def _known_prior(self, local: LocalModel) -> NDArray[np.float64]:
         """Return the prior that was learned; one of made-up texts where that is another model's or of other labels."""
         known = getattr(self, "prior_", None)
-        return self._keep_prior(local.learned_prior(())) if known is None or self._prior_of != self._asked() else known
+        return (
+            self._keep_prior(local.learned_prior(())) if known is None or self._prior_of != self._prompted() else known
+        )
 
     def _keep_prior(self, prior: NDArray[np.float64]) -> NDArray[np.float64]:
-        self.prior_, self._prior_of = prior, self._asked()
+        self.prior_, self._prior_of = prior, self._prompted()
         return prior
 
     def _asked(self) -> tuple[Any, ...]:
-        """Return what a prior, or a way of asking, belongs to."""
+        """Return what a way of asking belongs to."""
         return self._require_schema(), self._name
+
+    def _prompted(self) -> tuple[Any, ...]:
+        """Return what a prior belongs to."""
+        return *self._asked(), self._wording.language
+
+    @property
+    def _wording(self) -> Wording:
+        """What prompts say."""
+        return WORDINGS[learned_language(self, self._require_schema())]
 
     def _local(self) -> LocalModel:
         self._check_local()
-        return LocalModel(self.model, self._require_schema(), self._demonstrations, replies_folder(self.cache_dir))
+        folder = replies_folder(self.cache_dir)
+        return LocalModel(self.model, self._require_schema(), self._demonstrations, folder, self._wording)
 
     @contextmanager
     def _remote(self, *, sends: bool = True) -> Iterator[RemoteModel]:
@@ -302,6 +323,7 @@ class LLMClassifier(AsksQuestions, TextClassifier):
             method=self.method,
             gives_logprobs=None if learned is None else learned == "logprobs",
             redact=redact,
+            wording=self._wording,
             **{name: getattr(self, name) for name in _REMOTE_OPTIONS},
         )
 
@@ -343,7 +365,7 @@ class LLMClassifier(AsksQuestions, TextClassifier):
     def _write(self, folder: Path) -> dict[str, Any]:
         examples = [{"text": example.text, "label": example.label} for example in self._demonstrations]
         prior, pool = getattr(self, "prior_", None), getattr(self, "pool_", None)
-        if prior is not None and self._prior_of != self._asked():
+        if prior is not None and self._prior_of != self._prompted():
             prior = None
         if pool is not None:
             pool.save(folder)
@@ -353,6 +375,7 @@ class LLMClassifier(AsksQuestions, TextClassifier):
             "pool": pool is not None,
             "prior": None if prior is None else prior.tolist(),
             "method": self._learned_method(),
+            "language": self._wording.language,
             "redacted": self.redact is not None or getattr(self, "_was_redacted", False),
             "template": None if template is None else template.content,
             "chat": None if chat is None else {"name": chat.name, "model": chat.model},
@@ -365,7 +388,8 @@ class LLMClassifier(AsksQuestions, TextClassifier):
         self.pool_ = NearestExamples.load(folder) if learned["pool"] else None
         self.prior_ = None if learned["prior"] is None else np.array(learned["prior"])
         self.method_ = learned["method"]
+        self.language_ = learned.get("language", ENGLISH.language)  # older folders were written in English alone
         self.chat = None if learned["chat"] is None else AbsentChat(**learned["chat"])
-        self._prior_of = self._method_of = self._asked()
+        self._prior_of, self._method_of = self._prompted(), self._asked()
         self._was_redacted = learned["redacted"]
         self.template_ = None if learned["template"] is None else Template(learned["template"])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from textclassify.errors import ConfigError
+from textclassify.llm.prompting.wordings import checked_language
 
 _WHOLE = {  # option -> the least that is allowed
     "n_samples": 1,
@@ -54,6 +55,7 @@ def checked_options(classifier: Any) -> None:
         for name, optional in options.items():
             value = getattr(classifier, name)
             _require(name, value, allowed, optional=optional, holds=isinstance(value, kinds))
+    checked_language(classifier.language)
     redact = classifier.redact
     _require("redact", redact, "a function from text to text", optional=True, holds=callable(redact))
 

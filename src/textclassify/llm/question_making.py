@@ -14,11 +14,13 @@ from textclassify.llm.logprob_decision import LogprobDecision
 from textclassify.llm.model_traits import ModelTraits
 from textclassify.llm.money.limits import Redaction
 from textclassify.llm.prompting.demonstrations import Demonstration, NearestExamples
+from textclassify.llm.prompting.in_english import ENGLISH
 from textclassify.llm.prompting.packs import pack_prompt
 from textclassify.llm.prompting.prompt_choice import NearestPrompts, SharedPrompts
 from textclassify.llm.prompting.prompts import choice_prompt, scores_prompt
 from textclassify.llm.prompting.templates import Template
 from textclassify.llm.prompting.texts_as_data import redacted
+from textclassify.llm.prompting.wording import Wording
 from textclassify.llm.questions import Question
 from textclassify.llm.reading.readings import HardReader
 from textclassify.llm.reading.token_logprobs import LogprobReader
@@ -36,7 +38,8 @@ _TOKENS_PER_SCORE = 12
 class RemoteSettings:
     """How a remote model is asked; the options of `LLMClassifier` of the same names.
 
-    `gives_logprobs` is what "auto" came to when something was learned from its scores; None = nothing was.
+    `gives_logprobs` is what "auto" came to when something was learned from its scores; None = nothing was. `wording` is
+    what prompts say.
     """
 
     method: str = "auto"
@@ -47,6 +50,7 @@ class RemoteSettings:
     texts_per_request: int = 1
     redact: Redaction | None = None
     gives_logprobs: bool | None = None
+    wording: Wording = ENGLISH
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -131,24 +135,25 @@ class QuestionMaker:
             "temperature": settings.temperature,
             "max_tokens": settings.max_completion_tokens,
             "redact": settings.redact,
+            "language": settings.wording.language,
         }
-        multi_label = self._schema.multi_label
+        read_as: dict[str, Any] = {"multi_label": self._schema.multi_label, "words": settings.wording.replies}
         if method == "verbal":
             given |= {
-                "reader": VerbalReader(codes, names, multi_label=multi_label),
+                "reader": VerbalReader(codes, names, **read_as),
                 "max_tokens": max(settings.max_completion_tokens, _TOKENS_PER_SCORE * len(codes)),
                 "response_schema": verbal_schema(codes, most_properties=self._traits.most_properties),
             }
         elif method == "logprobs":
-            reader = LogprobReader(codes, names, multi_label=multi_label)
-            by_name = HardReader(codes, names, multi_label=multi_label)
+            reader = LogprobReader(codes, names, **read_as)
+            by_name = HardReader(codes, names, **read_as)
             given |= {
                 "reader": reader,
                 "top_logprobs": self._traits.alternatives(len(codes)),
                 "decision": LogprobDecision(reader, by_name, self._gives_logprobs, self._traits.remember),
             }
         else:
-            given |= {"reader": HardReader(codes, names, multi_label=multi_label)} | self._packing()
+            given |= {"reader": HardReader(codes, names, **read_as)} | self._packing()
         if method == "votes":
             given |= {"n_samples": settings.n_samples, "temperature": settings.temperature or VOTING_TEMPERATURE}
         return Question(self._chat.model, **given)
@@ -161,14 +166,15 @@ class QuestionMaker:
         if self._examples.nearest is not None or self._template is not None:
             raise ConfigError(f"texts_per_request {size} goes with neither nearest_examples nor a template")
         longest = max(self._settings.max_completion_tokens, _TOKENS_PER_SCORE * size)
-        pack = partial(pack_prompt, self._schema, self._fixed())
+        pack = partial(pack_prompt, self._schema, self._fixed(), wording=self._settings.wording)
         return {"texts_per_request": size, "pack": pack, "max_tokens": longest}
 
     def _prompts(self, *, verbal: bool) -> SharedPrompts | NearestPrompts:
+        wording = self._settings.wording
         if self._template is not None:
-            make = partial(self._template.prompt, self._schema, scores=verbal)
+            make = partial(self._template.prompt, self._schema, scores=verbal, wording=wording)
         else:
-            make = partial(scores_prompt if verbal else choice_prompt, self._schema)
+            make = partial(scores_prompt if verbal else choice_prompt, self._schema, wording=wording)
         if self._examples.nearest is not None:
             return NearestPrompts(make, self._examples.nearest, self._settings.redact)
         return SharedPrompts(make, self._fixed())

@@ -14,6 +14,7 @@ from textclassify.errors import ConfigError, ProviderError
 from textclassify.llm.chat import ChatReply, ChatRequest, Message
 from textclassify.llm.logprob_decision import LogprobDecision
 from textclassify.llm.money.limits import Redaction
+from textclassify.llm.prompting.in_english import ENGLISH
 from textclassify.llm.prompting.packs import PackPrompt
 from textclassify.llm.prompting.prompts import Prompt
 from textclassify.llm.prompting.texts_as_data import as_data, redacted
@@ -54,6 +55,7 @@ class Question:
         redact: applied to a text before anything else sees it.
         decision: whether the log-probabilities that are asked for can be used; None = none are asked for.
         fallback: how to ask instead when they cannot; None = that is an error.
+        language: of the prompts, by whose words replies are read.
 
     """
 
@@ -73,6 +75,7 @@ class Question:
     redact: Redaction | None = None
     decision: LogprobDecision | None = None
     fallback: Question | None = None
+    language: str = ENGLISH.language
     _identity: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +83,8 @@ class Question:
             self.pack = lru_cache(maxsize=None)(self.pack)
         rules = [] if self.pack is None else [[turn.role, turn.content] for turn in self.pack(1).messages]
         read_as = [self.codes, self.names, self.reader.scale]
+        if self.language != ENGLISH.language:  # what was read before there were others keeps its key
+            read_as.append(self.language)
         whole = [self.method, self.n_samples, self.texts_per_request, rules, read_as, self.prompts.identity]
         probe = self.requests([""])[0][0]
         self._identity = hashlib.sha256(self.key(probe) + json.dumps(whole).encode())

@@ -14,6 +14,8 @@ from textclassify.core.labels import Label, LabelSchema
 from textclassify.core.scales import Method, Scale, Status
 from textclassify.core.scores import Scores
 from textclassify.llm.choices import Choice, Chosen
+from textclassify.llm.prompting.in_english import ENGLISH
+from textclassify.llm.prompting.wording import Wording
 from textclassify.rac.deciding.posterior import posterior
 from textclassify.rac.retrieval import SimilarityClassifier
 from textclassify.rac.retrieving.candidates import Candidates, best_of
@@ -75,6 +77,7 @@ class Labeller:
         source: the name of the scores.
         other: the label for what fits none of the others; None = there is none.
         demonstrations: labels that questions are demonstrated with.
+        wording: what questions say.
 
     """
 
@@ -88,6 +91,7 @@ class Labeller:
     source: str
     other: Label | None = None
     demonstrations: int = 0
+    wording: Wording = ENGLISH
 
     @property
     def _other(self) -> int | None:
@@ -114,7 +118,7 @@ class Labeller:
         if self.choose is None or not len(texts):
             return Found(replace(retrieved, source=self.source, row_ids=None), candidates, None, retrieved, self._other)
         about = self._references()
-        questions = Questions(self.schema, about[: self.demonstrations])
+        questions = Questions(self.schema, about[: self.demonstrations], self.wording)
         bias = self._bias(questions, about, self.choose)
         evidence = verify(
             texts,
@@ -149,7 +153,7 @@ class Labeller:
 
         if self.choose is not None and len(texts):
             about = self._references()
-            questions = Questions(self.schema, about[: self.demonstrations])
+            questions = Questions(self.schema, about[: self.demonstrations], self.wording)
             if of_bias:
                 self._bias(questions, about, note)
             tried = self.candidates(texts, self.top_k)
@@ -158,7 +162,8 @@ class Labeller:
 
     def _references(self) -> list[Reference]:
         """Return texts about labels; a label for what fits no other one is about nothing."""
-        return [one for one in references(self.schema, self._ranked) if self.other is None or one.label != self._other]
+        found = references(self.schema, self._ranked, self.wording)
+        return [one for one in found if self.other is None or one.label != self._other]
 
     def _ranked(self, texts: Sequence[str]) -> Candidates:
         """Return candidates of texts about labels, with room for labels that are passed over."""

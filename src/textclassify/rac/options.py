@@ -9,6 +9,7 @@ import numpy as np
 from textclassify.core.contract import TextClassifier
 from textclassify.core.number_checks import is_whole
 from textclassify.errors import ConfigError
+from textclassify.llm.prompting.wordings import checked_language
 from textclassify.rac.retrieving.no_label import check_other
 from textclassify.rac.verification import USES_YES_NO, check_decision
 
@@ -28,6 +29,7 @@ def check_options(classifier: RACClassifier) -> None:
     """
     schema = classifier.known_schema
     multi_label = bool(classifier.multi_label if schema is None else schema.multi_label)
+    checked_language(classifier.language)
     check_decision(classifier.decision, multi_label=multi_label)
     _check_numbers(classifier)
     for name in _SHARES:

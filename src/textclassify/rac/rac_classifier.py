@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from textclassify.errors import ConfigError, DataError
 from textclassify.llm.chat import Chat
 from textclassify.llm.llm_classifier import LLMClassifier
 from textclassify.llm.money.estimates import Estimate
+from textclassify.llm.prompting.in_english import ENGLISH
+from textclassify.llm.prompting.wording import Wording
+from textclassify.llm.prompting.wordings import AUTO, WORDINGS, language_for, learned_language
 from textclassify.rac.deciding.abstention import Bounds
 from textclassify.rac.deciding.answering import decided
 from textclassify.rac.deciding.calibrating import Calibration, calibrated
@@ -75,12 +78,14 @@ class RACClassifier(HoldsModel, RanksLabels, MeasuresItself):
         back_off: whether a text whose narrow label does not reach `min_probability` gets the narrowest broader one
             (`parents` of the schema) that does, with all labels below it.
         other: the label for texts that fit no other one; it has no card, and takes what would stay unlabelled.
+        language: of the questions, as for `LLMClassifier`; "auto" = the one that `llm` was given, else that of the
+            training texts, unfitted that of the label descriptions, else English.
         multi_label: overrides what the schema says.
         cache_dir: folder of the response cache; None = in the user's cache folder.
         random_state: which rows `fit` asks about.
 
-    Learned by `fit`, from labelled rows: `examples_` for retrieval, and `calibration_`, what the model's answers count.
-    All of them count as seen.
+    Learned by `fit`, from labelled rows: `examples_` for retrieval, `calibration_`, what the model's answers count, and
+    `language_`, of the questions. All of them count as seen.
 
     >>> from textclassify import RACClassifier
     >>> RACClassifier({"refund": "wants money back", "delay": "asks where it is"}).predict(["Where is my parcel?"])[0]
@@ -108,6 +113,7 @@ class RACClassifier(HoldsModel, RanksLabels, MeasuresItself):
         demonstrations: int | None = None,
         back_off: bool = False,
         other: Label | None = None,
+        language: str = AUTO,
         multi_label: bool | None = None,
         cache_dir: str | Path | None = None,
         random_state: int = 0,
@@ -126,6 +132,7 @@ class RACClassifier(HoldsModel, RanksLabels, MeasuresItself):
         self.demonstrations = demonstrations
         self.back_off = back_off
         self.other = other
+        self.language = language
         self.multi_label = multi_label
         self.cache_dir = cache_dir
         self.random_state = random_state
@@ -137,6 +144,7 @@ class RACClassifier(HoldsModel, RanksLabels, MeasuresItself):
 
     def _fit(self, data: TrainingData) -> None:
         check_options(self)
+        self._learn_language(data)
         self.examples_ = {}
         self.calibration_: Calibration | None = None
         self.calibration_row_ids_ = np.zeros(0, dtype=np.uint64)
@@ -149,6 +157,23 @@ class RACClassifier(HoldsModel, RanksLabels, MeasuresItself):
                 self.calibration_ = calibrated(self._labeller(), data.take(rows))
             self.calibration_row_ids_ = data.row_ids[rows]
         self.examples_ = examples_in(data, MOST_EXAMPLES, self.random_state)
+
+    def fit_as_source(self, data: TrainingData) -> Self:
+        """Learn the labels and the language of the texts alone; see `RanksLabels`."""
+        super().fit_as_source(data)
+        self._learn_language(data)
+        return self
+
+    def _learn_language(self, data: TrainingData) -> None:
+        self.language_ = language_for(self.language, data.schema, data.texts)
+
+    @property
+    def _wording(self) -> Wording:
+        """What questions say."""
+        model = self._model()
+        if model is not None and AUTO == self.language != model.language:
+            return WORDINGS[model.language]
+        return WORDINGS[learned_language(self, self._card_schema())]
 
     def _calibration_rows(self, data: TrainingData) -> NDArray[np.intp]:
         """Return the rows to ask about; none where all belong together, were picked for being hard, or are known."""
@@ -249,6 +274,7 @@ class RACClassifier(HoldsModel, RanksLabels, MeasuresItself):
             source=self.kind,
             other=self.other,
             demonstrations=self._demonstrations(model),
+            wording=self._wording,
         )
 
     @property
@@ -301,7 +327,7 @@ class RACClassifier(HoldsModel, RanksLabels, MeasuresItself):
             calibration=getattr(self, "calibration_", None),
             calibration_row_ids=getattr(self, "calibration_row_ids_", np.zeros(0, dtype=np.uint64)),
         )
-        return parts.write_into(folder, self._require_schema())
+        return parts.write_into(folder, self._require_schema()) | {"language": self._wording.language}
 
     def _read(self, folder: Path, learned: dict[str, Any]) -> None:
         parts = Parts.read(folder, learned)
@@ -309,6 +335,7 @@ class RACClassifier(HoldsModel, RanksLabels, MeasuresItself):
             self.llm, self.provider, self.model = parts.model, None, None
         self.examples_, self.calibration_ = parts.examples, parts.calibration
         self.calibration_row_ids_ = parts.calibration_row_ids
+        self.language_ = learned.get("language", ENGLISH.language)  # older folders were written in English alone
         self.retriever = parts.retriever
         if not parts.was_fitted:
             self._remember(parts.ranks)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from textclassify.core.contract import TextClassifier, read_part
+from textclassify.core.contract import TextClassifier
 from textclassify.core.labels import LabelSchema
+from textclassify.core.saved_classifiers import read_part
 from textclassify.llm.llm_classifier import LLMClassifier
 from textclassify.rac.deciding.calibrating import Calibration
 from textclassify.rac.examples import Examples

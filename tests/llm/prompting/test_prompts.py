@@ -11,6 +11,7 @@ from textclassify.core.labels import LabelSchema
 from textclassify.errors import ConfigError
 from textclassify.llm.chat import ChatRequest, Message
 from textclassify.llm.prompting.demonstrations import Demonstration
+from textclassify.llm.prompting.in_english import ENGLISH
 from textclassify.llm.prompting.prompts import (
     TEXT_SLOT,
     Prompt,
@@ -22,7 +23,6 @@ from textclassify.llm.prompting.prompts import (
     yes_no_prompt,
 )
 from textclassify.llm.prompting.texts_as_data import LONGEST_EXAMPLE, as_data
-from textclassify.llm.prompting.written_labels import NO_LABEL_ANSWER
 
 TOPICS = LabelSchema(("world_news", "sport"), {"sport": "matches and teams"})
 TAGS = LabelSchema(("late", "broken", "praise"), {"late": "not here yet"}, multi_label=True)
@@ -112,8 +112,11 @@ def test_several_labels_are_answered_by_their_codes_or_none():
     examples = [Demonstration("x", ["late", "praise"]), Demonstration("y", [])]
     prompt = choice_prompt(TAGS, examples)
 
-    assert [message.content for message in prompt.messages if message.role == "assistant"] == ["A, C", NO_LABEL_ANSWER]
-    assert NO_LABEL_ANSWER in prompt.messages[0].content
+    assert [message.content for message in prompt.messages if message.role == "assistant"] == [
+        "A, C",
+        ENGLISH.no_label[0],
+    ]
+    assert ENGLISH.no_label[0] in prompt.messages[0].content
 
 
 def test_scores_are_asked_as_one_json_object_by_code():

@@ -13,6 +13,7 @@ from textclassify.llm.logprob_decision import LogprobFinding, named_outright, sa
 from textclassify.llm.model_traits import ModelTraits
 from textclassify.llm.prompting.prompts import conversation
 from textclassify.llm.prompting.texts_as_data import TEXT_SLOT
+from textclassify.llm.prompting.wordings import WORDINGS
 from textclassify.llm.reading.label_reader import visible
 from textclassify.llm.reading.readings import HardReader
 from textclassify.llm.reading.token_logprobs import LogprobReader
@@ -21,7 +22,6 @@ _READERS_REMEMBERED = 1024
 _TOKENS_AROUND = 16
 """Room for what models write around an answer; a reply that needs more is asked for once more, at full length."""
 _LONGEST_WRITTEN = 1_000_000
-_UNUSABLE = "The last answer to this could not be used."
 
 
 class AskedChoice(NamedTuple):
@@ -30,6 +30,7 @@ class AskedChoice(NamedTuple):
     messages: tuple[Message, ...]
     text: str
     answers: tuple[str, ...]
+    language: str = "en"
 
     def about(self, *, ending: str = "") -> tuple[Message, ...]:
         """Return the conversation with the text in its place, and with an ending."""
@@ -53,13 +54,16 @@ class AnswerReader:
 
     Args:
         answers: those that count.
+        language: the code of the questions'.
 
     """
 
-    def __init__(self, answers: Sequence[str]) -> None:
-        self._by_logprobs = LogprobReader(answers, answers, multi_label=False)
-        self._by_name = HardReader(answers, answers, multi_label=False)
-        self.notice = f"Answer with one of these and nothing else: {', '.join(answers)}"
+    def __init__(self, answers: Sequence[str], language: str = "en") -> None:
+        wording = WORDINGS[language]
+        names = wording.other_words_for(answers)
+        self._by_logprobs = LogprobReader(answers, names, multi_label=False, words=wording.replies)
+        self._by_name = HardReader(answers, names, multi_label=False, words=wording.replies)
+        self.notice = f"{wording.unusable} {wording.one_of_answers.format(answers=', '.join(answers))}"
 
     def says_usable(self, reply: ChatReply) -> bool | None:
         """Return whether a reply shows that the model's log-probabilities can be used; None when it does not tell."""
@@ -121,15 +125,15 @@ class ChoiceAsking:
 
     def read(self, question: AskedChoice, reply: ChatReply) -> ChosenAnswer | None:
         """Return what a reply says; the first that tells decides how all are read."""
-        reader = self._reader(question.answers)
+        reader = self._reader(question.answers, question.language)
         if self._finding is not None:
             self._finding.learn(reader.says_usable(reply))
         return reader.read(reply, by_logprobs=self.way)
 
     def again(self, question: AskedChoice) -> ChatRequest:
         """Return the same question with a notice which answers count; all before its end is as it was."""
-        notice = self._reader(question.answers).notice
-        messages = question.about(ending=f"\n\n{_UNUSABLE} {notice}")
+        notice = self._reader(question.answers, question.language).notice
+        messages = question.about(ending=f"\n\n{notice}")
         return self._request(question, messages, self._options.max_completion_tokens)
 
     def _request(self, question: AskedChoice, messages: tuple[Message, ...], max_tokens: int) -> ChatRequest:

@@ -96,7 +96,7 @@ class AsksQuestions(HoldsChat):
     def preview_choice(self, choice: Choice) -> str:
         """Return the conversation of a question as a person reads it; nothing is asked."""
         if self.runs_here:
-            return AskedChoice(choice.messages, as_data(choice.text), choice.answers).shown()
+            return AskedChoice(choice.messages, as_data(choice.text), choice.answers, choice.language).shown()
         with self._remote_questions(sends=False) as remote:
             return remote.preview(choice)
 

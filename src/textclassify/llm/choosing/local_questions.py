@@ -21,6 +21,7 @@ from textclassify.llm.chat import Message
 from textclassify.llm.choices import Choice, Chosen, Written
 from textclassify.llm.in_process.kept_likelihoods import KeptLikelihoods, Scored, likelihood_key
 from textclassify.llm.store.cache import ResponseCache
+from textclassify.llm.store.spending import listeners
 
 if TYPE_CHECKING:
     from textclassify.llm.in_process.local import LocalScorer
@@ -89,7 +90,7 @@ class LocalQuestions:
         found = self._kept.of(keys, {question: len(question.answers) for question in questions})
         missing = [question for question in questions if question not in found]
         fresh: list[tuple[bytes, Scored]] = []
-        kept_at = monotonic()
+        began = kept_at = monotonic()
         try:
             for done, (place, scores, truncated) in enumerate(self._scorer.choices_scored(missing), start=1):
                 question = missing[place]
@@ -102,7 +103,14 @@ class LocalQuestions:
                     fresh, kept_at = [], monotonic()
         finally:
             self._kept.keep(fresh)
+        self._count(len(missing), len(questions) - len(missing), monotonic() - began)
         return found
+
+    def _count(self, calls: int, cached: int, seconds: float) -> None:
+        """Tell whoever counts what was read; prompts that share a beginning have no number of tokens of their own."""
+        for spending in listeners():
+            took = seconds if calls else 0.0
+            spending.add_local(self._scorer.source.name, calls=calls, cached=cached, seconds=took)
 
     def _written(
         self, conversations: Sequence[tuple[Message, ...]], max_tokens: int
@@ -110,12 +118,14 @@ class LocalQuestions:
         keys = {messages: self._writing_key(messages, max_tokens) for messages in conversations}
         found: dict[tuple[Message, ...], str | None] = dict(self._written_before(keys))
         missing = [messages for messages in conversations if messages not in found]
+        began = monotonic()
         for done, (place, text) in enumerate(self._scorer.written(missing, max_tokens=max_tokens), start=1):
             found[missing[place]] = text
             if text is not None:
                 self._cache.put(keys[missing[place]], orjson.dumps({"written": text}))
                 self._cache.flush()
             report("texts written", done, len(missing))
+        self._count(len(missing), len(conversations) - len(missing), monotonic() - began)
         return found
 
     def _written_before(self, keys: Mapping[tuple[Message, ...], bytes]) -> dict[tuple[Message, ...], str]:

@@ -103,7 +103,7 @@ class RemoteQuestions:
 
     def preview(self, choice: Choice) -> str:
         """Return the conversation of a question as a person reads it, with its text as it leaves the process."""
-        return AskedChoice(choice.messages, self._shown(choice.text), choice.answers).shown()
+        return AskedChoice(choice.messages, self._shown(choice.text), choice.answers, choice.language).shown()
 
     async def _outcomes(
         self, asking: Asking[Asked, Reading], questions: Sequence[Asked], task: str
@@ -123,7 +123,7 @@ class RemoteQuestions:
             if is_blank(text):
                 blank.append(row)
             else:
-                asked.setdefault(AskedChoice(choice.messages, text, choice.answers), []).append(row)
+                asked.setdefault(AskedChoice(choice.messages, text, choice.answers, choice.language), []).append(row)
         return asked, blank
 
     def _shown(self, text: str) -> str:

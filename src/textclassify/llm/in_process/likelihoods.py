@@ -6,6 +6,7 @@ import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +18,11 @@ from textclassify.core.scales import Method, Scale, Status
 from textclassify.core.texts import wording
 from textclassify.llm.in_process.kept_likelihoods import KeptLikelihoods, Scored, likelihood_key
 from textclassify.llm.prompting.demonstrations import Demonstration
+from textclassify.llm.prompting.in_english import ENGLISH
 from textclassify.llm.prompting.prompts import Prompt, shown, statement_prompt, yes_no_prompt
+from textclassify.llm.prompting.wording import Wording
 from textclassify.llm.store.cache import ResponseCache
+from textclassify.llm.store.spending import listeners
 
 if TYPE_CHECKING:
     from textclassify.llm.in_process.local import LocalScorer
@@ -53,12 +57,14 @@ class Likelihoods:
         cache: where likelihoods are kept; None = nowhere.
         list_labels: whether the prompt shows the labels with their descriptions; None = to models that have at least
             `LISTS_LABELS_FROM` weights, as smaller ones are confused by it.
+        wording: what prompts say.
 
     """
 
     scorer: LocalScorer
     cache: ResponseCache | None = None
     list_labels: bool | None = None
+    wording: Wording = ENGLISH
 
     def ask(self, texts: Sequence[str], schema: LabelSchema, demonstrations: Sequence[Demonstration]) -> Answers:
         """Return the log-likelihood of every label for every text; a text is never shown beside itself."""
@@ -68,7 +74,7 @@ class Likelihoods:
         odds = np.empty((len(texts), len(schema)))
         truncated = np.zeros(len(texts), dtype=np.bool_)
         for k, name in enumerate(schema.names):
-            asked = functools.partial(yes_no_prompt, schema, name)
+            asked = functools.partial(yes_no_prompt, schema, name, wording=self.wording)
             both, cut = self._likelihoods(asked, texts, demonstrations, f"texts, label {k + 1} of {len(schema)}")
             odds[:, k] = both[:, 0] - both[:, 1]
             truncated |= cut
@@ -76,14 +82,14 @@ class Likelihoods:
 
     def preview(self, text: str, schema: LabelSchema, demonstrations: Sequence[Demonstration]) -> str:
         """Return the conversation in which a text is scored, as a person reads it; multi-label, of the first label."""
-        yes_no = functools.partial(yes_no_prompt, schema, schema.names[0])
+        yes_no = functools.partial(yes_no_prompt, schema, schema.names[0], wording=self.wording)
         asked = yes_no if schema.multi_label else self._statement(schema)
         beside, _ = list(_by_shown([text], demonstrations))[-1]
         return shown(asked(beside), text)
 
     def _statement(self, schema: LabelSchema) -> Callable[[Sequence[Demonstration]], Prompt]:
         listed = self.scorer.weights >= LISTS_LABELS_FROM if self.list_labels is None else self.list_labels
-        return functools.partial(statement_prompt, schema, list_labels=listed)
+        return functools.partial(statement_prompt, schema, list_labels=listed, wording=self.wording)
 
     def _answers(self, values: NDArray[np.float64], scale: Scale, truncated: NDArray[np.bool_]) -> Answers:
         broken = ~np.isfinite(values).all(axis=1)
@@ -113,13 +119,19 @@ class Likelihoods:
         keys = _keys(identity, prompt, texts)
         found = memory.of(keys, dict.fromkeys(keys, len(prompt.answers)))
         missing = [text for text in keys if text not in found]
+        for spending in listeners():
+            spending.add_local(self.scorer.source.name, cached=len(found))
         if missing:
+            began = monotonic()
             scored = self.scorer.log_likelihoods(
                 prompt.messages,
                 missing,
                 prompt.answers,
                 show_progress=lambda done, total: report(task, done, total),
             )
+            for spending in listeners():
+                tokens, seconds = int(scored.prompt_tokens.sum()), monotonic() - began
+                spending.add_local(self.scorer.source.name, calls=len(missing), prompt_tokens=tokens, seconds=seconds)
             values = scored.values.astype(np.float64).tolist()
             new = dict(zip(missing, map(Scored, values, scored.truncated.tolist()), strict=True))
             keys = _keys(self.scorer.identity, prompt, texts)

@@ -14,7 +14,9 @@ from textclassify.core.labels import LabelSchema
 from textclassify.core.scales import Scale
 from textclassify.llm.in_process.likelihoods import Answers, Likelihoods
 from textclassify.llm.prompting.demonstrations import Demonstration
+from textclassify.llm.prompting.in_english import ENGLISH
 from textclassify.llm.prompting.prompts import prior_texts
+from textclassify.llm.prompting.wording import Wording
 from textclassify.llm.store.cache import ResponseCache
 
 PRIOR_ROWS = 200
@@ -30,6 +32,7 @@ class LocalModel:
         schema: the labels.
         demonstrations: examples in every prompt.
         cache_dir: where likelihoods are kept.
+        wording: what prompts say.
 
     """
 
@@ -37,6 +40,7 @@ class LocalModel:
     schema: LabelSchema
     demonstrations: Sequence[Demonstration]
     cache_dir: str | Path
+    wording: Wording = ENGLISH
 
     def score(self, texts: Sequence[str], prior: NDArray[np.float64]) -> Answers:
         """Return the answers to texts without the prior (K,): log-probabilities, multi-label log-odds."""
@@ -51,7 +55,7 @@ class LocalModel:
     def learned_prior(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the mean log-score of each label over unlabelled texts, (K,); made-up ones where these are few."""
         enough = len(texts) >= 2 * len(self.schema)
-        answers = self._ask(texts[:PRIOR_ROWS] if enough else prior_texts(self.schema))
+        answers = self._ask(texts[:PRIOR_ROWS] if enough else prior_texts(self.schema, self.wording))
         return np.asarray(np.nanmean(self._comparable(answers.values), axis=0))
 
     def preview(self, text: str) -> str:
@@ -65,7 +69,7 @@ class LocalModel:
     def _likelihoods(self, cache: ResponseCache | None) -> Likelihoods:
         from textclassify.llm.in_process.local import LocalScorer
 
-        return Likelihoods(LocalScorer(self.model), cache)
+        return Likelihoods(LocalScorer(self.model), cache, wording=self.wording)
 
     def _comparable(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return scores whose mean over texts is a prior: log-probabilities among the labels; log-odds as they are."""

@@ -14,8 +14,10 @@ from textclassify.core.texts import did_you_mean
 from textclassify.errors import ConfigError
 from textclassify.llm.chat import Message
 from textclassify.llm.prompting.demonstrations import Demonstration
+from textclassify.llm.prompting.in_english import ENGLISH
 from textclassify.llm.prompting.prompts import Prompt, labelled_block, turns
 from textclassify.llm.prompting.texts_as_data import TEXT_SLOT, delimited
+from textclassify.llm.prompting.wording import Wording
 from textclassify.llm.prompting.written_labels import WrittenLabels
 
 PLACEHOLDERS = ("labels", "codes", "examples", "text")
@@ -76,7 +78,12 @@ class Template:
             )
 
     def prompt(
-        self, schema: LabelSchema, demonstrations: Sequence[Demonstration] = (), *, scores: bool = False
+        self,
+        schema: LabelSchema,
+        demonstrations: Sequence[Demonstration] = (),
+        *,
+        scores: bool = False,
+        wording: Wording = ENGLISH,
     ) -> Prompt:
         """Return the prompt for a schema.
 
@@ -84,12 +91,13 @@ class Template:
             schema: labels with descriptions.
             demonstrations: examples in the order shown.
             scores: whether the template asks for a JSON object of scores: a repair question says so, too.
+            wording: what is said beside the template: in front of the codes of examples, and in a repair question.
 
         Raises:
             ConfigError: examples of scores cannot become turns: the template has no `{examples}`.
 
         """
-        labels, parts = WrittenLabels(schema), self._parts()
+        labels, parts = WrittenLabels(schema, wording), self._parts()
         in_place = any(placeholder == "examples" for part in parts for _, placeholder in part)
         fixed = {"labels": labels.lines, "codes": ", ".join(labels.codes), "text": delimited(TEXT_SLOT), "": ""}
 
@@ -105,7 +113,7 @@ class Template:
             return (*system, *shown, Message("user", last))
 
         notice = labels.scores_notice if scores else labels.notice
-        return Prompt(arranged(demonstrations), labels.codes, labels.names, labels.codes, notice, arranged)
+        return Prompt(arranged(demonstrations), labels.codes, labels.names, labels.codes, notice, arranged, wording)
 
     def _parts(self) -> list[Part]:
         """Return the system's part, where there is one, and the user's."""

@@ -8,16 +8,13 @@ from typing import Any
 
 from textclassify.core.labels import Label, LabelSchema
 from textclassify.errors import LabelError
+from textclassify.llm.prompting.in_english import ENGLISH
 from textclassify.llm.prompting.texts_as_data import in_one_line
+from textclassify.llm.prompting.wording import Wording
 from textclassify.llm.reading.label_reader import EDGES
-
-NO_LABEL_ANSWER = "none"
-"""What a model answers when no label of a multi-label schema fits, unless that is a label's name."""
 
 MOST_LISTED = 30
 """Codes that a repair question lists; of more it says the form."""
-
-_NO_LABEL_ANSWERS = (NO_LABEL_ANSWER, "no label", "none of these")
 
 
 class WrittenLabels:
@@ -25,6 +22,7 @@ class WrittenLabels:
 
     Args:
         schema: labels with descriptions.
+        wording: of the prompts.
 
     Attributes:
         names: the names in words.
@@ -38,17 +36,22 @@ class WrittenLabels:
 
     """
 
-    def __init__(self, schema: LabelSchema) -> None:
+    def __init__(self, schema: LabelSchema, wording: Wording = ENGLISH) -> None:
         self.schema = schema
+        self.wording = wording
         self.names = written_names(schema)
         self.codes = codes_for(self.names)
         self.lines = "\n".join(
-            f"{code}: {in_one_line(schema.card(name))}" for code, name in zip(self.codes, schema.names, strict=True)
+            f"{code}: {in_one_line(schema.card(name, includes=wording.includes))}"
+            for code, name in zip(self.codes, schema.names, strict=True)
         )
         readings = {_reading(name) for name in self.names}
-        self.no_label = next((words for words in _NO_LABEL_ANSWERS if words not in readings), NO_LABEL_ANSWER)
+        unread = (words for words in wording.no_label if _reading(words) not in readings)
+        self.no_label = next(unread, wording.no_label[0])
         codes = sorted(self.codes)
-        self.which_codes = ", ".join(codes) if len(codes) <= MOST_LISTED else f"{codes[0]} to {codes[-1]}, all digits"
+        self.which_codes = ", ".join(codes)
+        if len(codes) > MOST_LISTED:
+            self.which_codes = wording.codes_from_to.format(first=codes[0], last=codes[-1])
         self._code = dict(zip(schema.names, self.codes, strict=True))
 
     def answer(self, label: Any) -> str:
@@ -77,22 +80,27 @@ class WrittenLabels:
             ) from None
 
     @property
+    def asked(self) -> str:
+        """Return which answer is wanted."""
+        if self.schema.multi_label:
+            return self.wording.codes_asked.format(no_label=self.no_label)
+        return self.wording.code_asked
+
+    @property
     def notice(self) -> str:
         """Return what an answer with codes must look like."""
         if self.schema.multi_label:
-            return (
-                f'Answer with the codes of all labels that fit, separated by commas, or "{self.no_label}". Nothing '
-                f"else. The codes: {self.which_codes}."
-            )
-        return f"Answer with one of these codes and nothing else: {self.which_codes}."
+            return f"{self.asked} {self._the_codes}"
+        return self.wording.one_of_codes.format(codes=self.which_codes)
 
     @property
     def scores_notice(self) -> str:
         """Return what an answer with scores must look like."""
-        return (
-            "Answer with one JSON object and nothing else. Its keys are codes of labels, its values numbers from 0 to "
-            f"1. The codes: {self.which_codes}."
-        )
+        return f"{self.wording.scores_again} {self._the_codes}"
+
+    @property
+    def _the_codes(self) -> str:
+        return self.wording.the_codes.format(codes=self.which_codes)
 
 
 def readable(name: Label) -> str:

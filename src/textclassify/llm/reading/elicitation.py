@@ -16,7 +16,6 @@ from textclassify.llm.reading.label_reader import (
     says_none,
     telling_items,
     visible,
-    without_cue,
 )
 
 
@@ -63,7 +62,7 @@ def named_labels(content: str, reader: LabelReader) -> tuple[int, ...] | None:
     items = _listed_items(answer, reader) if answer else None
     if items is None:
         return None
-    if len(items) == 1 and says_none(items[0]) and reader.exactly(items[0]) is None:
+    if len(items) == 1 and says_none(items[0], reader.words) and reader.exactly(items[0]) is None:
         return ()
     found = {reader.exactly(item) for item in items}
     return None if None in found else tuple(sorted(position for position in found if position is not None))
@@ -75,14 +74,14 @@ def _listed_items(answer: str, reader: LabelReader) -> list[Any] | None:
         return [answer]
     value, _ = json_in(answer)
     if isinstance(value, dict):
-        told = telling_items(value)
+        told = telling_items(value, reader.words)
         return _raised_flags(value, reader) if told is None else told
     if isinstance(value, list):
         return value
     items: list[str] = []
-    for line in re.split(r"[,;|\n]", without_cue(answer)):
+    for line in re.split(r"[,;|\n]", reader.words.leading_cue.sub("", answer)):
         part = line.strip(" \t-*\u2022")
-        items += [part] if reader.exactly(part) is not None else re.split(r"\band\b|&", part)
+        items += [part] if reader.exactly(part) is not None else reader.words.conjunction.split(part)
     return [item.strip() for item in items if item.strip()] or None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textclassify.llm.reading.label_reader import EDGES, NO_LABEL_WORDS, collapsed, folded
+from textclassify.llm.reading.label_reader import EDGES, collapsed, folded
 from textclassify.llm.reading.remembered import Remembered
+from textclassify.llm.reading.reply_words import ENGLISH_REPLIES, ReplyWords
 
 _MARKS = str.maketrans({"\u0120": " ", "\u2581": " ", "\u010a": "\n"})
 
@@ -19,6 +20,7 @@ class LabelBeginnings:
         codes: what the prompt calls the labels.
         names: what the user calls them, in the same order.
         may_say_none: whether "none" is an answer, so that its beginnings begin no label.
+        words: of the language in which is asked.
 
     >>> labels = LabelBeginnings(["A", "B"], ["world", "sports"], may_say_none=False)
     >>> labels.after("", ' "b'), labels.after("", "sp"), labels.after("sp", "orts"), labels.after("", "x")
@@ -26,10 +28,17 @@ class LabelBeginnings:
 
     """
 
-    def __init__(self, codes: Sequence[str], names: Sequence[str], *, may_say_none: bool) -> None:
+    def __init__(
+        self,
+        codes: Sequence[str],
+        names: Sequence[str],
+        *,
+        may_say_none: bool,
+        words: ReplyWords = ENGLISH_REPLIES,
+    ) -> None:
         self._folded_codes = tuple(map(folded, codes))
         self._folded_names = tuple(map(folded, names))
-        self._none = NO_LABEL_WORDS if may_say_none else ()
+        self._none = words.no_label if may_say_none else ()
         # A text that is longer than any label and what may stand around it begins none.
         self._longest = 100 + 4 * max(map(len, (*names, *codes)), default=0)
         self.begun = Remembered(self._begun)

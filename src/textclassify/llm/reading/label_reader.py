@@ -10,18 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from textclassify.llm.reading.reply_words import ENGLISH_REPLIES, ReplyWords
+
 EDGES = " \t\r\n\"'`*_.,;:!?()[]{}<>#-\u2013\u2014\u201c\u201d\u2018\u2019\u00ab\u00bb\u201e"
 """What may stand around a label without changing it."""
 
-NO_LABEL_WORDS = ("none", "no label", "no labels", "none of these", "none of the above")
-"""Answers that mean that no label applies."""
-
 _LONGEST_READ = 4_000  # characters; a longer answer is no label, and searching it costs time
-_TELLING_KEYS = ("label", "labels", "answer", "answers", "category", "categories", "class", "classes", "code", "codes")
-_NEGATION = re.compile(
-    r"\b(not|no|none|neither|nor|never|cannot|except|without|unsure|unclear|nicht|kein\w*|weder)\b|n['\u2019]t\b"
-)
-_CUE = r"(?i:\b(?:answer|labels?|category|categories|class|code|option|choice|topic|intent)\b[\"'`*]*)"
 _OPEN, _CLOSE = r"[\"'`*_(\[<\u201c\u2018]*", r"[\"'`*_)\]>\u201d\u2019]*"
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"^```\w*\s*|\s*```$")
@@ -33,10 +27,12 @@ class LabelReader:
     Args:
         codes: what the prompt calls the labels.
         names: what the user calls them, in the same order.
+        words: of the language in which is asked.
 
     """
 
-    def __init__(self, codes: Sequence[str], names: Sequence[str]) -> None:
+    def __init__(self, codes: Sequence[str], names: Sequence[str], words: ReplyWords = ENGLISH_REPLIES) -> None:
+        self.words = words
         if len(codes) != len(names):
             raise ValueError(f"{len(codes)} label codes for {len(names)} label names")
         by_code = _unique(map(folded, codes))
@@ -48,7 +44,7 @@ class LabelReader:
         self._wordy_pattern = re.compile(rf"(?<!\w)(?:{_any_of(self._wordy)})(?!\w)")
         short = {name: i for name, i in by_name.items() if name not in self._wordy}
         self._terse = short | by_code
-        self._terse_pattern = _terse_pattern(_any_of({*codes, *(names[i] for i in short.values())} - {""}))
+        self._terse_pattern = _terse_pattern(_any_of({*codes, *(names[i] for i in short.values())} - {""}), words)
         self._forms = [(folded(code), folded(name)) for code, name in zip(codes, names, strict=True)]
         # Punctuation and letters written as several characters may make an item longer than what it names.
         self._longest_item = 200 + 4 * max((len(code) + len(name) for code, name in self._forms), default=0)
@@ -102,7 +98,7 @@ class LabelReader:
         return found.pop() if len(parts) == 2 and len(found) == 1 else None
 
     def _in_json(self, value: list[Any] | dict[str, Any]) -> set[int]:
-        told = telling_items(value)
+        told = telling_items(value, self.words)
         if told is not None:
             found = [self._of_item(item) for item in told]
             return set().union(*found) if all(found) else set()
@@ -117,7 +113,7 @@ class LabelReader:
 
     def _in_prose(self, answer: str) -> set[int]:
         text = f" {folded(answer)} "
-        if _NEGATION.search(self._wordy_pattern.sub(" ", text)):
+        if self.words.negation.search(self._wordy_pattern.sub(" ", text)):
             return set()
         codes = (next(filter(None, match.groups())) for match in self._terse_pattern.finditer(answer))
         terse = {self._terse[folded(code)] for code in codes if folded(code) in self._terse}
@@ -141,25 +137,20 @@ def json_in(answer: str) -> tuple[Any, str]:
         return None, answer
 
 
-def telling_items(value: list[Any] | Mapping[str, Any]) -> list[Any] | None:
+def telling_items(value: list[Any] | Mapping[str, Any], words: ReplyWords) -> list[Any] | None:
     """The items of a JSON answer that must name labels: a list's, or those under a telling key; None without one."""
     if isinstance(value, list):
         return value
-    for key in _TELLING_KEYS:
+    for key in words.keys:
         for name, told in value.items():
             if name.casefold() == key:
                 return told if isinstance(told, list) else [told]
     return None
 
 
-def without_cue(answer: str) -> str:
-    """An answer without a leading "Labels:"."""
-    return re.sub(rf"^\s*{_CUE}\s*(?:is|are|[:=])\s*:?", "", answer)
-
-
-def says_none(item: Any) -> bool:
+def says_none(item: Any, words: ReplyWords) -> bool:
     """Whether an item of a multi-label answer means that no label applies."""
-    return item is None or (isinstance(item, str) and folded(item) in NO_LABEL_WORDS)
+    return item is None or (isinstance(item, str) and folded(item) in words.no_label)
 
 
 def place_of(form: str, text: str) -> int | None:
@@ -190,13 +181,13 @@ def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _terse_pattern(texts: str) -> re.Pattern[str]:
+def _terse_pattern(texts: str, words: ReplyWords) -> re.Pattern[str]:
     """Where a code counts inside prose: leading or alone on a line, after a cue like "the answer is", or in quotes."""
     return re.compile(
         rf"\A{_OPEN}({texts}){_CLOSE}(?=\s*[.:=]|\s+[-\u2013\u2014]\s|\s*\n|\))"
         rf"|^\s*{_OPEN}({texts}){_CLOSE}\.?\s*$"
-        rf"|{_CUE}\s*(?:is:?|are:?|[:=])\s*{_OPEN}({texts})(?!\w)"
-        rf"|{_CUE}\s*[:=]\s*{_OPEN}((?i:{texts})){_CLOSE}\.?\s*$"
+        rf"|{words.cue}\s*(?:{words.linked})\s*{_OPEN}({texts})(?!\w)"
+        rf"|{words.cue}\s*[:=]\s*{_OPEN}((?i:{texts})){_CLOSE}\.?\s*$"
         rf"|(?:\*\*|[\"'`(\[])({texts})(?=\*\*|[\"'`)\]])",
         re.MULTILINE,
     )

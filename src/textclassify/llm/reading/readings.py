@@ -15,6 +15,7 @@ from textclassify.llm.chat import ChatReply
 from textclassify.llm.reading.elicitation import named_label, named_labels
 from textclassify.llm.reading.label_reader import LabelReader
 from textclassify.llm.reading.remembered import Remembered
+from textclassify.llm.reading.reply_words import ENGLISH_REPLIES, ReplyWords
 
 
 class ReplyReader(Protocol):
@@ -42,6 +43,7 @@ class HardReader:
         codes: label codes as in the prompt, schema order.
         names: label names, schema order.
         multi_label: whether any number of labels may be named; a plain "none" is then 0 for all.
+        words: of the language in which is asked.
 
     >>> HardReader(["A", "B"], ["world", "sports"], multi_label=False).read(ChatReply("Sports."))
     [0.0, 1.0]
@@ -51,8 +53,10 @@ class HardReader:
     method: Final = Method.HARD
     scale: Final = Scale.VOTE_SHARE
 
-    def __init__(self, codes: Sequence[str], names: Sequence[str], *, multi_label: bool) -> None:
-        self._labels = LabelReader(codes, names)
+    def __init__(
+        self, codes: Sequence[str], names: Sequence[str], *, multi_label: bool, words: ReplyWords = ENGLISH_REPLIES
+    ) -> None:
+        self._labels = LabelReader(codes, names, words)
         self._multi_label = multi_label
         self._none_named = [0.0] * len(codes)
         known = {text: (label,) for text, label in self._labels.written.items()}

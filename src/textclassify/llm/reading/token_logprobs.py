@@ -11,9 +11,10 @@ from textclassify.llm.chat import ChatReply
 from textclassify.llm.reading.elicitation import named_label, named_labels
 from textclassify.llm.reading.label_beginnings import LabelBeginnings, is_control, unmarked
 from textclassify.llm.reading.label_chances import ROUNDING, label_chances
-from textclassify.llm.reading.label_reader import NO_LABEL_WORDS, LabelReader, place_of, visible
+from textclassify.llm.reading.label_reader import LabelReader, place_of, visible
 from textclassify.llm.reading.readings import as_log_odds, as_log_probabilities
 from textclassify.llm.reading.remembered import Remembered
+from textclassify.llm.reading.reply_words import ENGLISH_REPLIES, ReplyWords
 
 _CONSTANT = -1000.0
 """Log-probabilities below this are a server's word for "unknown": -9999 and the like."""
@@ -35,6 +36,7 @@ class LogprobReader:
         codes: label codes as in the prompt, schema order; none of them begins another.
         names: label names, schema order.
         multi_label: whether any number of labels may be named.
+        words: of the language in which is asked.
 
     >>> from textclassify.llm.chat import TokenLogprob
     >>> token = TokenLogprob("B", -0.2231, (("B", -0.2231), ("A", -2.3026), ("b", -2.9957)))
@@ -46,12 +48,14 @@ class LogprobReader:
 
     method: Final = Method.LOGPROBS
 
-    def __init__(self, codes: Sequence[str], names: Sequence[str], *, multi_label: bool) -> None:
+    def __init__(
+        self, codes: Sequence[str], names: Sequence[str], *, multi_label: bool, words: ReplyWords = ENGLISH_REPLIES
+    ) -> None:
         self.scale: Final = Scale.LOG_ODDS if multi_label else Scale.LOG_PROBABILITY
         self._multi_label = multi_label
         self._n_labels = len(codes)
-        self._labels = LabelReader(codes, names)
-        self._beginnings = LabelBeginnings(codes, names, may_say_none=multi_label)
+        self._labels = LabelReader(codes, names, words)
+        self._beginnings = LabelBeginnings(codes, names, may_say_none=multi_label, words=words)
         self._places: Remembered[list[_Place] | None] = Remembered(self._places_in)
 
     def read(self, reply: ChatReply) -> list[float] | None:
@@ -88,7 +92,7 @@ class LogprobReader:
         answer = visible(content)
         start = content.rfind(answer)
         if not labels:
-            words = [place_of(words, answer.lower()) for words in NO_LABEL_WORDS]
+            words = [place_of(words, answer.lower()) for words in self._labels.words.no_label]
             return [(None, start + next((place for place in words if place is not None), 0))]
         places = [(label, self._labels.place(answer, label)) for label in labels]
         found: list[_Place] = [(label, start + place) for label, place in places if place is not None]

@@ -13,13 +13,10 @@ from textclassify.llm.chat import ChatReply
 from textclassify.llm.reading.label_reader import LabelReader, visible, without_repeats
 from textclassify.llm.reading.readings import as_log_odds, as_log_probabilities
 from textclassify.llm.reading.remembered import Remembered
+from textclassify.llm.reading.reply_words import ENGLISH_REPLIES, ReplyWords
 
 _CHARACTERS_PER_LABEL = 100
 _CHARACTERS_AROUND = 4_000
-_TELLING_KEY = re.compile(
-    "answers?|categories|classes|confidences?|distribution|labels?|likelihoods|probabilit(?:y|ies)|ratings|results?|scores",
-    re.IGNORECASE,
-)
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]*)?(?:e-?[0-9]+)?|\.[0-9]+) ?(%?)", re.IGNORECASE)
 _NUMBERS = {int, float}  # and no bool
 _JSON = json.JSONDecoder(object_pairs_hook=without_repeats)
@@ -35,6 +32,7 @@ class VerbalReader:
         codes: label codes as in the prompt, schema order.
         names: label names, schema order.
         multi_label: whether each label is judged by itself.
+        words: of the language in which is asked.
 
     >>> reader = VerbalReader(["A", "B"], ["world", "sports"], multi_label=False)
     >>> [round(score, 2) for score in reader.read(ChatReply('{"scores": {"A": "20%", "Sports": "80%"}}'))]
@@ -44,17 +42,20 @@ class VerbalReader:
 
     method: Final = Method.VERBAL
 
-    def __init__(self, codes: Sequence[str], names: Sequence[str], *, multi_label: bool) -> None:
+    def __init__(
+        self, codes: Sequence[str], names: Sequence[str], *, multi_label: bool, words: ReplyWords = ENGLISH_REPLIES
+    ) -> None:
         self.scale: Final = Scale.LOG_ODDS if multi_label else Scale.LOG_PROBABILITY
         self._multi_label = multi_label
         self._n_labels = len(codes)
         self._longest = _CHARACTERS_AROUND + sum(_CHARACTERS_PER_LABEL + len(name) for name in names)
-        reader = LabelReader(codes, names)
+        reader = LabelReader(codes, names, words)
+        self._score_key = words.score_key
         self._label_of: Remembered[int | None] = Remembered(reader.exactly, reader.written)
 
     def read(self, reply: ChatReply) -> list[float] | None:
         """One score per label; None when the reply is cut off, or is anything but scores of known labels."""
-        given = None if reply.cut_off else _scores_in(visible(reply.content, longest=self._longest))
+        given = None if reply.cut_off else _scores_in(visible(reply.content, longest=self._longest), self._score_key)
         numbers, percent = _as_numbers(given.values()) if given else (None, False)
         labels = [self._label_of[key] for key in given or ()]
         if numbers is None or len(set(labels)) < len(labels):
@@ -86,7 +87,7 @@ def verbal_schema(codes: Sequence[str], *, most_properties: int) -> dict[str, An
     }
 
 
-def _scores_in(answer: str) -> dict[str, Any] | None:
+def _scores_in(answer: str, score_key: re.Pattern[str]) -> dict[str, Any] | None:
     """The JSON object that an answer holds, or the one under its telling key; None when it holds none or several."""
     start, end = answer.find("{"), answer.rfind("}") + 1
     if not 0 <= start < end:
@@ -95,7 +96,7 @@ def _scores_in(answer: str) -> dict[str, Any] | None:
         found: dict[str, Any] = _JSON.decode(answer[start:end])
     except (ValueError, RecursionError):
         return None
-    inner = [value for key, value in found.items() if isinstance(value, dict) and _TELLING_KEY.fullmatch(key)]
+    inner = [value for key, value in found.items() if isinstance(value, dict) and score_key.fullmatch(key)]
     if inner:
         return inner[0] if len(inner) == 1 else None
     return found

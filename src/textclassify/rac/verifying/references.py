@@ -9,7 +9,8 @@ import numpy as np
 
 from textclassify.core.labels import Label, LabelSchema
 from textclassify.core.texts import hash_texts
-from textclassify.llm.prompting.prompts import ORDINARY_TEXTS
+from textclassify.llm.prompting.in_english import ENGLISH
+from textclassify.llm.prompting.wording import Wording
 from textclassify.rac.retrieving.candidates import Candidates
 
 NO_LABEL = -1
@@ -27,7 +28,9 @@ class Reference(NamedTuple):
     near: tuple[int, ...]
 
 
-def references(schema: LabelSchema, rank: Callable[[Sequence[str]], Candidates]) -> list[Reference]:
+def references(
+    schema: LabelSchema, rank: Callable[[Sequence[str]], Candidates], wording: Wording = ENGLISH
+) -> list[Reference]:
     """Return texts about some labels, each with the other labels that retrieval ranks high for it, nearest first.
 
     The texts are examples of the labels, else their descriptions, else their names; which labels is drawn by a hash of
@@ -36,10 +39,11 @@ def references(schema: LabelSchema, rank: Callable[[Sequence[str]], Candidates])
     Args:
         schema: the labels.
         rank: returns candidates of texts, best first.
+        wording: of the ordinary sentences.
 
     """
     if len(schema) == 1:
-        return [Reference(text, NO_LABEL, (0,)) for text in ORDINARY_TEXTS]
+        return [Reference(text, NO_LABEL, (0,)) for text in wording.ordinary_texts]
     drawn = np.argsort(hash_texts([str(name) for name in schema.names]), kind="stable")[:N_REFERENCES].tolist()
     texts = [text_about(schema, schema.names[code]) for code in drawn]
     found: list[Reference] = []
