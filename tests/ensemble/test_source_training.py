@@ -179,7 +179,7 @@ class FixedClassifierOfOthers(FixedClassifier):
 
 @pytest.mark.parametrize(
     ("sources", "message"),
-    [({}, "needs sources by name"), ([LinearClassifier()], "needs sources by name"), ({"x": 1}, "'x' is int")],
+    [({}, "a fusion needs sources"), ([LinearClassifier()], "a fusion needs sources"), ({"x": 1}, "'x' is int")],
 )
 def test_what_is_no_source_is_refused_at_once(sources, message):
     with pytest.raises(ConfigError, match=message):

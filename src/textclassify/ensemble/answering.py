@@ -63,7 +63,7 @@ def fused_scores(values: Floats, sources: Mapping[str, Scores], calibration: str
         Scale.LOG_ODDS if multi_label else Scale.LOG_PROBABILITY,
         source="fusion",
         method=Method.FUSED,
-        status=np.where(missing, _reason(list(sources.values())), Status.OK),
+        status=np.where(missing, gravest([scores.status for scores in sources.values()]), Status.OK),
         cost=np.sum([scores.cost for scores in sources.values()], axis=0),
         row_ids=known_row_ids(sources),
         calibration=calibration,
@@ -114,7 +114,7 @@ def _extra(patterns: Patterns, embeddings: Embeddings | None) -> tuple[str, ...]
     return (EMBEDDINGS,) if embeddings is not None and patterns.rows.embeddings is not None else ()
 
 
-def _reason(sources: Sequence[Scores]) -> NDArray[np.uint8]:
-    """Return why rows have no scores: the gravest reason that any source gives."""
-    gravest = np.max([scores.status for scores in sources], axis=0)
-    return np.where(gravest == Status.OK, np.uint8(Status.NOT_CALLED), gravest)
+def gravest(statuses: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return why rows (n,) have no scores: the gravest reason that any source's status (n,) gives."""
+    worst = np.max(statuses, axis=0)
+    return np.where(worst == Status.OK, np.uint8(Status.NOT_CALLED), worst)

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from textclassify.core import dataset
-from textclassify.core.contract import TextClassifier
-from textclassify.core.progress import doing
 from textclassify.core.result import ClassificationResult, gold_for
 from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays
-from textclassify.core.texts import blank_rows, did_you_mean
-from textclassify.core.types import TrainingData
+from textclassify.ensemble.calibrated_sources import calibrated_sources
 from textclassify.ensemble.combining.ladder_report import LadderReport
-from textclassify.ensemble.combining.rows import EMBEDDINGS, Embeddings, complete
-from textclassify.ensemble.combining.rungs import COMBINERS
-from textclassify.ensemble.deferring.asking import checked_budget, price_of_calls
-from textclassify.ensemble.guard import GUARD_SHARE, MIN_GUARD
-from textclassify.ensemble.joint.joint_source import JOINT, fit_joint
+from textclassify.ensemble.combining.rows import Embeddings
+from textclassify.ensemble.deferring.asking import checked_budget
+from textclassify.ensemble.fusion_settings import (
+    NETWORK_OPTIONS,
+    published_options,
+    takes_learning_rate,
+    with_cache_paths,
+)
+from textclassify.ensemble.fusion_sources import FusionSources
+from textclassify.ensemble.fusion_training import FusionTraining
+from textclassify.ensemble.guard import GUARD_SHARE
+from textclassify.ensemble.joint.joint_source import JOINT
 from textclassify.ensemble.policy import Policy, acceptance_rule, prediction_sets, set_guarantee
 from textclassify.ensemble.score_fusion import ScoreFusion
-from textclassify.ensemble.source_scores import scores_of_some
-from textclassify.ensemble.source_training import SourceTraining
 from textclassify.ensemble.stored import StoredSources, calibrator_name
-from textclassify.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,20 +39,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TRAINING_ROWS = "training_rows.safetensors"
-_FUSION_OPTIONS = {
-    "fusion_hidden_dims": "hidden_dims",
-    "fusion_lr": "learning_rate",
-    "fusion_epochs": "epochs",
-    "fusion_batch_size": "batch_size",
-}
 
 
-class FusionEnsemble(TextClassifier):
+class FusionEnsemble(FusionTraining):
     """Trains every source out-of-fold on the same folds, then a `ScoreFusion` on their scores.
 
     Args:
-        sources: {name: classifier}; those that learn are trained once per fold, others score as they are.
-        labels: the label schema; None = from the data.
+        sources: {name: classifier}, a list of classifiers, which are named by their kind, or an `EnsembleConfig`; more
+            can be added by `add_ml_model` and `add_llm_model`. Those that learn are trained once per fold, others score
+            as they are.
+        labels: the label schema; None = that of the first source that was given one, else from the data.
         combiner: "auto" = the ladder with its gate; "mlp" = the network of the paper; "embeddings" = a network on
             frozen vectors of the texts and the scores; "joint" = encoder and network trained together, as in the paper.
         metric: what the gate guards and thresholds are tuned for; None = accuracy, for multi-label micro-F1.
@@ -69,6 +64,9 @@ class FusionEnsemble(TextClassifier):
         fusion_epochs: its epochs at most.
         fusion_batch_size: its batch size.
         fusion_mlp: a class with the constructor of `FusionMLP`, to be used in its place.
+        ml_lr: learning rate of the sources that are trained with one, such as encoders; None = their own.
+        train_llm_cache_path: folder in which `fit` has language models' answers kept; None = as each source says.
+        test_llm_cache_path: the same for predictions.
         multi_label: asserted when given.
         random_state: seeds folds, samples and networks.
 
@@ -80,7 +78,7 @@ class FusionEnsemble(TextClassifier):
 
     def __init__(
         self,
-        sources: Mapping[str, TextClassifier] | None = None,
+        sources: Any = None,
         labels: Any = None,
         *,
         combiner: str = "auto",
@@ -96,10 +94,13 @@ class FusionEnsemble(TextClassifier):
         fusion_epochs: int | None = None,
         fusion_batch_size: int | None = None,
         fusion_mlp: Any = None,
+        ml_lr: float | None = None,
+        train_llm_cache_path: str | os.PathLike[str] | None = None,
+        test_llm_cache_path: str | os.PathLike[str] | None = None,
         multi_label: bool | None = None,
         random_state: int = 0,
     ) -> None:
-        self.sources = sources
+        self.sources = with_cache_paths(sources)
         self.labels = labels
         self.combiner = combiner
         self.metric = metric
@@ -114,101 +115,12 @@ class FusionEnsemble(TextClassifier):
         self.fusion_epochs = fusion_epochs
         self.fusion_batch_size = fusion_batch_size
         self.fusion_mlp = fusion_mlp
+        self.ml_lr = ml_lr
+        self.train_llm_cache_path = train_llm_cache_path
+        self.test_llm_cache_path = test_llm_cache_path
         self.multi_label = multi_label
         self.random_state = random_state
-
-    def _fit(self, data: TrainingData) -> None:
-        training = self._training()
-        training.check()
-        self._check_options(data, training.sources)
-        plan = training.plan(data)
-        learned = data.take(plan.learned) if len(plan.guard) else data
-        folds = plan.folds[plan.learned]
-        self.training_row_ids_ = np.unique(data.wording_ids)
-        fitted, self.training_scores_ = self._fitted_sources(training, learned, folds)
-        self.sources_: Mapping[str, TextClassifier] = fitted
-        self.fusion_ = self._score_fusion()
-        self.fusion_.llm_sources = [name for name, source in fitted.items() if source.asks_llm]
-        usable = np.flatnonzero(folds >= 0)
-        rows = usable if len(usable) else np.arange(len(learned))  # too few to hold any out: nothing will be learned
-        with doing("fusion: "):
-            self.fusion_.fit(
-                {name: one.take(rows) for name, one in self.training_scores_.items()},
-                learned.schema.decode(learned.gold[rows]),
-                self._vectors([learned.texts[row] for row in rows]) if self.combiner == EMBEDDINGS else None,
-                groups=learned.clusters[rows],
-                sample_weight=None if learned.sample_weight is None else learned.sample_weight[rows],
-                learn=len(usable) > 0,
-            )
-        logger.info("%s", self.fusion_.ladder_report_)
-        if len(plan.guard):
-            self._set_guard(data.take(plan.guard))
-
-    def _check_options(self, data: TrainingData, sources: Mapping[str, TextClassifier]) -> None:
-        """Refuse options that no fusion can be made with, before anything is trained or asked."""
-        if self.combiner not in (*COMBINERS, JOINT):
-            hint = did_you_mean(self.combiner, (*COMBINERS, JOINT))
-            raise ConfigError(f"unknown combiner {self.combiner!r}{hint}; known: {', '.join((*COMBINERS, JOINT))}")
-        called = {option: name for name, option in _FUSION_OPTIONS.items()}
-        self._score_fusion().check(sources, n_labels=len(data.schema), multi_label=data.multi_label, called=called)
-
-    def _training(self) -> SourceTraining:
-        return SourceTraining(
-            self.sources or {}, self.n_folds, self.one_model, self.guard, self.fusion_rows, self.random_state
-        )
-
-    def _fitted_sources(
-        self, training: SourceTraining, data: TrainingData, folds: NDArray[np.int16]
-    ) -> tuple[dict[str, TextClassifier], dict[str, Scores]]:
-        """Return the fitted sources and their honest scores of all rows."""
-        if self.combiner != JOINT:
-            return training.fit(data, folds)
-        settings = {
-            "hidden_dims": self.fusion_hidden_dims,
-            "fusion_lr": self.fusion_lr,
-            "epochs": self.fusion_epochs,
-            "batch_size": self.fusion_batch_size,
-            "fusion_mlp": self.fusion_mlp,
-            "random_state": self.random_state,
-        }
-        return fit_joint(training, data, folds, {name: one for name, one in settings.items() if one is not None})
-
-    def _set_guard(self, guard: TrainingData) -> None:
-        """Have the guard scored by what is deployed, now that everything else is settled."""
-        seen = np.concatenate([source.seen_row_ids for source in self.sources_.values()])
-        unseen = ~np.isin(guard.clusters, guard.clusters[np.isin(guard.row_ids, seen)])  # not an example in a prompt
-        if unseen.sum() < MIN_GUARD:
-            logger.warning(
-                "only %d rows are left for guarantees, which takes %d: there are none", unseen.sum(), MIN_GUARD
-            )
-            return
-        guard = guard.take(np.flatnonzero(unseen))
-        with doing("guard: "):
-            names = {*self.fusion_.needs_, *self.fusion_.patterns_.free_names} - {EMBEDDINGS}
-            scores = {name: self.sources_[name].predict_scores(guard.texts) for name in sorted(names)}
-            vectors = self.embeddings_for(guard.texts)
-            self.fusion_.guard_with(scores, guard.schema.decode(guard.gold), vectors, groups=guard.clusters)
-
-    def rows_to_ask(self, source: TextClassifier, data: TrainingData) -> NDArray[np.intp]:
-        """Return the rows that a source which needs no training is asked about, at most, when this fusion is fitted.
-
-        They are held-out rows that it has not seen as examples (of a language model's, `fusion_rows` are drawn), and
-        the guard, which is asked about only if the source is needed in the end. Where no row can be held out, they are
-        drawn from all.
-
-        Args:
-            source: fitted, or a copy that has seen the same examples.
-            data: the training rows.
-
-        """
-        return self._training().rows_to_ask(source, data)
-
-    def _score_fusion(self) -> ScoreFusion:
-        options = {name: getattr(self, name) for name in ("metric", "non_empty", "calibrator")}
-        if self.combiner != JOINT:  # which is a source like others, and calibrated like others
-            options |= {option: getattr(self, name) for name, option in _FUSION_OPTIONS.items()}
-            options |= {"combiner": self.combiner, "fusion_mlp": self.fusion_mlp}
-        return ScoreFusion(random_state=self.random_state, **options)
+        self._settle(published_options(type(self)))
 
     @property
     def asks_llm(self) -> bool:  # type: ignore[override] # a fusion does if one of its sources does
@@ -243,46 +155,34 @@ class FusionEnsemble(TextClassifier):
         rows = dataset.texts_of(texts)
         self._require_schema()
         if names is not None:
-            return {name: self.sources_[name].predict_scores(rows) for name in sorted(names)}
-        return self._needed_scores(rows, self.embeddings_for(rows) if llm_budget is not None else None, llm_budget)
+            return self._asked.scores(rows, names)
+        vectors = self.embeddings_for(rows) if llm_budget is not None else None
+        return self._asked.needed_scores(rows, vectors, llm_budget)
 
-    def _needed_scores(self, texts: list[str], embeddings: Embeddings | None, llm_budget: Any) -> dict[str, Scores]:
-        """Return the scores of the sources that make a difference, and of those that stand in for them."""
-        wanted = sorted({*self.fusion_.needs_} - {EMBEDDINGS})
-        if llm_budget is not None and self.fusion_.patterns_.asks_llm:
-            return self._scores_in_budget(texts, wanted, embeddings, llm_budget)
-        scores = {name: self.sources_[name].predict_scores(texts) for name in wanted}
-        return scores | self._stand_ins(texts, scores)
+    def calibrated_scores(self, texts: Any, names: Iterable[str] | None = None) -> dict[str, Scores]:
+        """Return the scores of every source, each calibrated by itself on rows that it was not trained on.
 
-    def _stand_ins(self, texts: list[str], scores: Mapping[str, Scores]) -> dict[str, Scores]:
-        """Return the free sources' scores of the texts that a needed source has none for."""
-        missing = np.flatnonzero(~np.all([complete(one) for one in scores.values()], axis=0))
-        others = [name for name in self.fusion_.patterns_.free_names if name not in scores]
-        return {name: scores_of_some(self.sources_[name], texts, missing) for name in others if len(missing)}
+        They are log-probabilities, multi-label log-odds; `Scores.calibration` says how, and on how many rows:
+        `calibrator="temperature"` is temperature scaling, `"isotonic"` isotonic regression per label. Votes, which are
+        no probabilities, are read by how often each met each label.
 
-    def _scores_in_budget(
-        self, texts: list[str], wanted: Sequence[str], embeddings: Embeddings | None, llm_budget: Any
-    ) -> dict[str, Scores]:
-        """Return the free sources' scores of all texts, and a language model's of those where it pays."""
-        checked_budget(self.fusion_.patterns_, llm_budget)
-        models = {name: self.sources_[name] for name in wanted if name in self.fusion_.llm_sources_}
-        price = price_of_calls(models, texts, llm_budget)
-        free = {name: self.sources_[name].predict_scores(texts) for name in self.fusion_.patterns_.free_names}
-        written = np.flatnonzero(~blank_rows(texts))  # blank texts are asked about by nobody and take no call
-        known = {name: one.take(written) for name, one in free.items()}
-        vectors = None if embeddings is None else embeddings[written]
-        rows = written[self.fusion_.rows_to_ask(known, llm_budget, vectors, cost_per_call=price)]
-        return free | {name: scores_of_some(source, texts, rows) for name, source in models.items() if len(rows)}
+        Args:
+            texts: n texts.
+            names: of sources; None = all of them, also those that make no difference to the fusion.
+
+        """
+        rows = dataset.texts_of(texts)
+        self._require_schema()
+        raw = self._asked.scores(rows, list(self.sources_) if names is None else names)
+        return calibrated_sources(self.fusion_, raw)
+
+    @property
+    def _asked(self) -> FusionSources:
+        return FusionSources(self.fusion_, self.sources_, self.test_llm_cache_path)
 
     def embeddings_for(self, texts: Any) -> Embeddings | None:
         """Return the frozen vectors (n, D) of texts where the deployed combiner uses them, else None."""
-        return self._vectors(dataset.texts_of(texts)) if EMBEDDINGS in self.fusion_.needs_ else None
-
-    def _vectors(self, texts: list[str]) -> Embeddings:
-        from textclassify.models.sources import EMBEDDED_ENCODER, resolve
-        from textclassify.models.vectors import sentence_vectors
-
-        return sentence_vectors(texts, resolve(EMBEDDED_ENCODER, "encoder"))
+        return self._asked.embeddings_for(dataset.texts_of(texts))
 
     def _score(self, texts: list[str]) -> Scores:
         return self.fusion_.predict_scores(self.source_scores(texts), self.embeddings_for(texts))
@@ -323,7 +223,7 @@ class FusionEnsemble(TextClassifier):
         if labels is not None:
             gold_for(labels, self._require_schema(), len(rows))
         vectors = self.embeddings_for(rows)
-        scores = self._needed_scores(rows, vectors, llm_budget)
+        scores = self._asked.needed_scores(rows, vectors, llm_budget)
         return self._with_metrics(self.fusion_result(scores, vectors, policy), labels)
 
     def predict_set(self, texts: Any, alpha: float = 0.1, *, llm_budget: Any = None, **options: Any) -> PredictionSets:
@@ -344,7 +244,7 @@ class FusionEnsemble(TextClassifier):
         guarantee = set_guarantee(self.fusion_, policy, alpha, **options)
         rows = dataset.texts_of(texts)
         vectors = self.embeddings_for(rows)
-        scores = self._needed_scores(rows, vectors, llm_budget)
+        scores = self._asked.needed_scores(rows, vectors, llm_budget)
         return prediction_sets(
             self.fusion_, self.fusion_.predict_scores(scores, vectors), scores, policy, guarantee, vectors
         )
@@ -361,10 +261,8 @@ class FusionEnsemble(TextClassifier):
         rows, schema = dataset.texts_of(texts), self._require_schema()
         gold_for(labels, schema, len(rows))
         checked_budget(self.fusion_.patterns_, 1.0)  # before anybody is asked in vain
-        names = {*self.fusion_.needs_, *self.fusion_.patterns_.free_names} - {EMBEDDINGS}
-        return self.fusion_.cost_curve(
-            self.source_scores(rows, names), labels, embeddings=self.embeddings_for(rows), **options
-        )
+        scores = self._asked.scores(rows, self._asked.ever_needed)
+        return self.fusion_.cost_curve(scores, labels, embeddings=self.embeddings_for(rows), **options)
 
     def fusion_result(
         self, scores: Mapping[str, Scores], embeddings: Embeddings | None = None, policy: Policy | None = None
@@ -372,8 +270,10 @@ class FusionEnsemble(TextClassifier):
         """Return the answers that source scores imply, which were obtained under a policy."""
         result = self.fusion_.answered(scores, embeddings, policy)
         models = {name: self.sources_[name].model_used for name in scores if name in self.sources_}
-        as_named_here = {option: name for name, option in _FUSION_OPTIONS.items()}
+        as_named_here = {option: name for name, option in NETWORK_OPTIONS.items()}
         unused = [as_named_here.get(name, name) for name in result.metadata["settings_without_effect"]]
+        if self.ml_lr is not None and not any(map(takes_learning_rate, (self.sources or {}).values())):
+            unused.append("ml_lr")
         own = {"combiner": self.selected_, "settings_without_effect": unused, "models": models}
         return replace(result, metadata={**result.metadata, **own})
 
@@ -393,6 +293,16 @@ class FusionEnsemble(TextClassifier):
 
     def _stored_parameters(self) -> dict[str, Any]:
         parameters = super()._stored_parameters()
-        parameters.pop("sources")
+        for private in ("sources", "train_llm_cache_path", "test_llm_cache_path"):
+            del parameters[private]
         parameters["calibrator"] = calibrator_name(self.calibrator)
         return parameters
+
+
+def __getattr__(name: str) -> Any:
+    """Return the network's classes, which the published interface has here and which only load with torch."""
+    if name not in {"FusionMLP", "FusionWrapper"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from textclassify.ensemble import mlp
+
+    return getattr(mlp, name)

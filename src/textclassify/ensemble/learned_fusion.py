@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from textclassify.core.labels import Label
+from textclassify.core.labels import Label, LabelSchema
+from textclassify.core.model_card import CardFacts, write_card
 from textclassify.core.scores import Scores
 from textclassify.core.seeds import check_seed
 from textclassify.core.storage import new_folder, read_manifest, write_manifest
@@ -198,16 +199,37 @@ class LearnedFusion:
         known = self._known(sources)
         return self._scores(self._answers(known, self._vectors(embeddings, known)), known)
 
-    def save(self, folder: str | Path) -> None:
-        """Write what was learned into a new folder: JSON and safetensors.
+    def save(self, folder: str | Path, *, card: Mapping[str, Any] | None = None) -> None:
+        """Write what was learned into a new folder: JSON and safetensors, and a model card for people.
+
+        Args:
+            folder: a new or empty one, or that of a saved fusion, which is replaced.
+            card: what the card says beside the labels and sources: `metrics`, `intended_use`, `data`, `limitations`.
 
         Raises:
             StorageError: the folder cannot be written, or a rung of the user's own was deployed.
+            ConfigError: the card has an unknown key.
 
         """
         self._require_fit()
+        facts = self._card_facts({} if card is None else card)
         with new_folder(folder) as temporary:
-            write_manifest(temporary, KIND, self.write_into(temporary))
+            state = self.write_into(temporary)
+            write_card(temporary, facts)
+            write_manifest(temporary, KIND, state)
+
+    def _card_facts(self, given: Mapping[str, Any]) -> CardFacts:
+        rows = self.rows_
+        return CardFacts(
+            kind=KIND,
+            class_name=type(self).__name__,
+            model=self.selected_,
+            schema=LabelSchema(rows.labels, multi_label=rows.multi_label),
+            sources={name: scores.source for name, scores in rows.sources.items()},
+            training={"rows": len(rows)},
+            takes="scores",
+            given=given,
+        )
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

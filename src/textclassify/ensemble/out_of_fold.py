@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from sklearn.base import clone
 
-from textclassify.core.contract import TextClassifier, read_part
+from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
+from textclassify.core.saved_classifiers import read_part
 from textclassify.core.scales import IN_SAMPLE, Scale, Status
 from textclassify.core.scores import Scores
 from textclassify.core.shared_work import sharing

@@ -130,7 +130,7 @@ class VectorScalingPool(Combiner):
             gradient = np.concatenate([by_weight, residual.sum(axis=0)]) + 2 * strength * away
             return loss + float(strength @ away**2), gradient
 
-        found = _minimised(objective, prior, n_bounded=shape[0] * shape[1])
+        found = minimised(objective, prior, n_bounded=shape[0] * shape[1])
         self.weights_ = found[: -shape[1]].reshape(shape) * (shared > 0)[:, None]
         self.biases_ = found[-shape[1] :]
 
@@ -187,7 +187,7 @@ def _pooled_all(stacked: Floats, rows: FusionRows) -> tuple[float, Floats, Float
         gradient = np.concatenate([by_weight, by_bias]) + 2 * PRIOR_STRENGTH * away
         return loss + PRIOR_STRENGTH * float(away @ away), gradient
 
-    found = _minimised(objective, prior, n_bounded=n_sources)
+    found = minimised(objective, prior, n_bounded=n_sources)
     loss = objective(found)[0] - PRIOR_STRENGTH * float((found - prior) @ (found - prior))
     return loss, found[:n_sources], found[n_sources:] if rows.multi_label else np.zeros(n_labels)
 
@@ -197,7 +197,7 @@ def stacked_evidence(evidence: Evidence, names: tuple[str, ...]) -> Floats:
     return np.stack([evidence[name] for name in names])
 
 
-def _minimised(objective: Callable[[Floats], tuple[float, Floats]], start: Floats, *, n_bounded: int) -> Floats:
+def minimised(objective: Callable[[Floats], tuple[float, Floats]], start: Floats, *, n_bounded: int) -> Floats:
     """Return the minimum of a convex function whose first parameters are >= 0."""
     bounds = [(0.0, None)] * n_bounded + [(None, None)] * (len(start) - n_bounded)
     options = {"maxiter": 500, "ftol": 1e-10, "gtol": 1e-6}

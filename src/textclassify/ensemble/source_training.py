@@ -51,7 +51,10 @@ class SourceTraining:
 
         """
         if not self.sources or not isinstance(self.sources, Mapping):
-            raise ConfigError("a fusion needs sources by name: FusionEnsemble({'linear': LinearClassifier(), ...})")
+            raise ConfigError(
+                "a fusion needs sources: pass [LinearClassifier(), ...] or {name: classifier}, or add them by "
+                "add_ml_model and add_llm_model"
+            )
         for name, source in self.sources.items():
             if not isinstance(source, TextClassifier):
                 raise ConfigError(f"source {name!r} is {type(source).__name__}, not a TextClassifier")

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from textclassify.core.contract import TextClassifier, read_part
+from textclassify.core.contract import TextClassifier
+from textclassify.core.saved_classifiers import read_part
 from textclassify.core.scales import Scale
 from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from textclassify import FusionEnsemble, FusionMLP, ScoreFusion
+from textclassify.ensemble import fusion_sources, fusion_training
 from textclassify.ensemble.combining.combiners import Combiner
 from textclassify.ensemble.combining.network import NetworkSettings
 from textclassify.ensemble.combining.rungs import chosen_rungs, settings_without_effect
@@ -250,7 +251,8 @@ def test_a_fusion_of_texts_with_embeddings_is_saved_and_loaded(messages, tmp_pat
     """Vectors are no source, and must not be looked for among the sources' folders."""
     new = messages(20, seed=1)
     fixed = dict(zip((*messages(60).texts, *new.texts), np.random.default_rng(0).normal(size=(80, 4)), strict=True))
-    monkeypatch.setattr(FusionEnsemble, "_vectors", lambda _, texts: np.float32([fixed[text] for text in texts]))
+    for module in (fusion_sources, fusion_training):
+        monkeypatch.setattr(module, "text_vectors", lambda texts: np.float32([fixed[text] for text in texts]))
     fusion = messages(60).fusion(new, combiner="embeddings", fusion_epochs=1)
     fusion.save(tmp_path / "model")
     again = FusionEnsemble.load(tmp_path / "model").predict_scores(new.texts)

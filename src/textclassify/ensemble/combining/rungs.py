@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from textclassify.core.number_checks import is_count, is_number
 from textclassify.core.texts import did_you_mean, listed
 from textclassify.ensemble.combining.combiners import Combiner
 from textclassify.ensemble.combining.cross_label import CrossLabelPool
@@ -127,11 +128,13 @@ def check_calibrator(calibrator: Any, n_labels: int, *, multi_label: bool) -> No
 
 def _check_settings(given: Mapping[str, Any], called: Mapping[str, str]) -> None:
     hidden_dims = given["hidden_dims"]
-    if hidden_dims is not None and not all(width > 0 for width in hidden_dims):
+    if hidden_dims is not None and not (isinstance(hidden_dims, Iterable) and all(map(is_count, hidden_dims))):
         name = called.get("hidden_dims", "hidden_dims")
-        raise ConfigError(f"{name} must be widths of at least 1, got {list(hidden_dims)}")
-    for name, least in (("learning_rate", 0.0), ("epochs", 1), ("batch_size", 1)):
+        raise ConfigError(f"{name} must be whole widths of at least 1, such as [64, 32]; got {hidden_dims!r:.60}")
+    rate = given["learning_rate"]
+    if rate is not None and not (is_number(rate) and rate > 0):
+        raise ConfigError(f"{called.get('learning_rate', 'learning_rate')} is {rate!r:.60}; pass a number above 0")
+    for name in ("epochs", "batch_size"):
         value = given[name]
-        if value is not None and (value < least or value == 0):
-            above = "above" if not least else "from"
-            raise ConfigError(f"{called.get(name, name)}={value} is out of range; pass a number {above} {least}")
+        if value is not None and not is_count(value):
+            raise ConfigError(f"{called.get(name, name)} is {value!r:.60}; pass a whole number from 1 on")

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from sklearn.base import clone
 
-from textclassify.core.contract import TextClassifier, read_part
+from textclassify.core.contract import TextClassifier
 from textclassify.core.result import ClassificationResult, decide
+from textclassify.core.saved_classifiers import read_part
 from textclassify.core.scales import Method, Scale
 from textclassify.core.scores import Scores
 from textclassify.core.storage import read_arrays, write_arrays
@@ -33,8 +34,9 @@ from textclassify.ensemble.joint.training import JointLesson, JointNetwork, Join
 from textclassify.errors import ConfigError, StorageError
 from textclassify.ml.label_weights import row_weights, with_label_cards
 from textclassify.ml.long_texts import Encoded, encode_texts
-from textclassify.ml.roberta_classifier import RoBERTaClassifier, TransformerClassifier
+from textclassify.ml.roberta_classifier import RoBERTaClassifier
 from textclassify.ml.training import Recipe
+from textclassify.ml.transformer_classifier import TransformerClassifier
 from textclassify.models.devices import pick_device, pick_dtype
 from textclassify.models.inference import compute_in_batches, steady
 from textclassify.statistics.folds import assign_folds

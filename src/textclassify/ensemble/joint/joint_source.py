@@ -22,7 +22,7 @@ from textclassify.ensemble.source_training import SourceTraining
 from textclassify.errors import ConfigError
 
 if TYPE_CHECKING:
-    from textclassify.ml.roberta_classifier import TransformerClassifier
+    from textclassify.ml.transformer_classifier import TransformerClassifier
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def fit_joint(
 
 
 def _parts(sources: Mapping[str, TextClassifier]) -> tuple[TransformerClassifier, dict[str, TextClassifier]]:
-    from textclassify.ml.roberta_classifier import TransformerClassifier
+    from textclassify.ml.transformer_classifier import TransformerClassifier
 
     encoders = {name: one for name, one in sources.items() if isinstance(one, TransformerClassifier)}
     models = {name: one for name, one in sources.items() if name not in encoders and one.asks_llm}

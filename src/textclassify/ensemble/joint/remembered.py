@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from textclassify.core.contract import TextClassifier, read_part
+from textclassify.core.contract import TextClassifier
 from textclassify.core.labels import LabelSchema
+from textclassify.core.saved_classifiers import read_part
 from textclassify.core.scales import Status
 from textclassify.core.scores import Scores
 from textclassify.core.texts import hash_texts

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from textclassify.core.csv_cells import escaped_cell, unescaped_cell
 from textclassify.core.files import read_table
 from textclassify.core.labels import LabelSchema, plain_label
 from textclassify.core.selection import CHOSEN_BY, RANDOM, RANKING
@@ -27,10 +28,19 @@ _TELLING = ("prediction", "confidence", "uncertainty", "disagreement", "density"
 """Columns that are left empty in rows that were drawn at random: whoever labels these must not lean on an answer."""
 _SEPARATOR = "|"
 _SHOWN_LABELS = 20
+_ESCAPED = "a ' before = + - @ is none of the text's"
+"""What instructions say where formulas were escaped."""
 _WRITERS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
-def write_review_file(table: pd.DataFrame, path: str | Path, *, labels: Any = None, overwrite: bool = False) -> None:
+def write_review_file(
+    table: pd.DataFrame,
+    path: str | Path,
+    *,
+    labels: Any = None,
+    overwrite: bool = False,
+    escape_formulas: bool = False,
+) -> None:
     """Write rows to review with an empty column `label`, and in each row what to write into it.
 
     In rows that were drawn at random the model's answers are left out, so that they do not sway the person.
@@ -40,6 +50,8 @@ def write_review_file(table: pd.DataFrame, path: str | Path, *, labels: Any = No
         path: ends in .csv, .jsonl or .parquet.
         labels: the label schema, or whatever describes one; None = as the table says.
         overwrite: whether an existing file is replaced: somebody may have filled it in.
+        escape_formulas: whether texts in CSV get a quotation mark where a spreadsheet would run them as a formula. The
+            instructions say so, by which `read_review_file` knows that the marks are none of the texts'.
 
     Raises:
         DataError: the table has no texts.
@@ -55,9 +67,12 @@ def write_review_file(table: pd.DataFrame, path: str | Path, *, labels: Any = No
     if target.exists() and not overwrite:
         raise StorageError(f"{str(target)!r} exists, and may be filled in; name another file, or pass overwrite=True")
     shown = _to_fill_in(table, _schema_of(table, labels))
+    escapes = escape_formulas and _WRITERS[target.suffix.lower()] == "csv"
+    if escapes:
+        shown[INSTRUCTIONS] = [f"{said}; {_ESCAPED}" for said in shown[INSTRUCTIONS]]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _write(shown, target)
+        _write(shown, target, escaped_cell if escapes else _as_it_is)
     except OSError as error:
         raise StorageError(f"cannot write {str(target)!r}: {error.strerror}; name another file") from error
 
@@ -77,7 +92,7 @@ def read_review_file(path: str | Path, schema: Any) -> TrainingData:
 
     """
     labels = LabelSchema.of(schema)
-    table = read_table(path, text_column="text")
+    table = _as_before(read_table(path, text_column="text"))
     for name in ("text", LABEL):
         if name not in table.columns:
             raise DataError(f"{path} has no column {name!r}{did_you_mean(name, table.columns)}; is it a review file?")
@@ -97,6 +112,14 @@ def read_review_file(path: str | Path, schema: Any) -> TrainingData:
         schema=labels,
         chosen_by=np.array([chosen_by[row] for row in filled], dtype=object),
     )
+
+
+def _as_before(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without the marks that keep texts from being run, where its instructions tell of them."""
+    said = table[INSTRUCTIONS].astype("string") if INSTRUCTIONS in table.columns else None
+    if said is None or not said.str.contains(_ESCAPED, regex=False).any():
+        return table
+    return table.assign(**{name: table[name].map(unescaped_cell) for name in ("text", LABEL) if name in table.columns})
 
 
 def with_reviewed(data: TrainingData, reviewed: TrainingData) -> TrainingData:
@@ -185,7 +208,7 @@ def _instructions(schema: LabelSchema) -> str:
     return f"write into {LABEL}: one of {names}; empty = skip the row"
 
 
-def _write(table: pd.DataFrame, path: Path) -> None:
+def _write(table: pd.DataFrame, path: Path, shown: Callable[[Any], Any]) -> None:
     kind = _WRITERS[path.suffix.lower()]
     if kind == "jsonl":
         lines = [json.dumps({name: _plain(row[name]) for name in table.columns}) for row in table.to_dict("records")]
@@ -193,9 +216,13 @@ def _write(table: pd.DataFrame, path: Path) -> None:
         return
     cells = table.apply(lambda column: column.map(_cell))
     if kind == "csv":
-        cells.to_csv(path, index=False, lineterminator="\n")
+        cells.map(shown).rename(columns=shown).to_csv(path, index=False, lineterminator="\n")
     else:
         cells.astype({LABEL: "string"}).to_parquet(path, index=False)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _cell(value: Any) -> Any:
