@@ -33,6 +33,27 @@ def test_the_published_example_with_a_column_name():
     assert classifier.predict(["password"])[0] == "login"
 
 
+@pytest.mark.parametrize("as_columns", [True, False])
+def test_the_published_example_with_class_names(as_columns):
+    """As 0/1 columns, or as names beside a label column: the answer is a name, and the order is the given one."""
+    data, names = frame(), [*WORDS][::-1]
+    if as_columns:
+        data = data.assign(**{name: (data["label"] == name).astype(int) for name in names}).drop(columns="label")
+
+    classifier = AutoFusionClassifier({**SMALL, "label_columns": names}).fit(data)
+
+    assert classifier.predict(["password"]).predictions == ["login"]
+    assert classifier.schema_.names == tuple(names)
+
+
+def test_a_repeated_label_column_counts_once_and_is_told_once():
+    with pytest.warns(UserWarning, match="label_columns repeats 'login'") as told:
+        classifier = AutoFusionClassifier({**SMALL, "label_columns": [*WORDS, "login"]}).fit(frame())
+
+    assert len(told) == 1
+    assert classifier.schema_.names == tuple(WORDS)
+
+
 def test_multi_label_from_columns_of_zeros_and_ones():
     data = pd.DataFrame({"text": [f"{word} {n}" for n in range(20) for word in ("funny", "scary", "funny scary")]})
     data["comedy"], data["horror"] = [1, 0, 1] * 20, [0, 1, 1] * 20

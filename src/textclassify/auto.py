@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,10 +11,11 @@ from numpy.typing import ArrayLike
 
 from textclassify.core import dataset
 from textclassify.core.columns import labelled_columns
-from textclassify.core.contract import TextClassifier, read_part
+from textclassify.core.contract import TextClassifier
 from textclassify.core.findings import describe
 from textclassify.core.labels import LabelSchema
 from textclassify.core.result import ClassificationResult
+from textclassify.core.saved_classifiers import read_part
 from textclassify.core.scores import Scores
 from textclassify.core.tables import is_table, to_frame
 from textclassify.core.types import TrainingData
@@ -33,10 +35,11 @@ class AutoFusionClassifier(TextClassifier):
     """A fusion of a fine-tuned encoder, language models and free sources, set up from a few keys.
 
     Args:
-        config: a mapping, the path of a YAML file, or None for the defaults; `textclassify.runs.config.Config` lists
-            the keys. The usual ones are `llm_provider`, `label_columns` and `multi_label`. Its `max_cost` is one budget
-            for each call of `fit`, `predict`, `predict_scores` and `evaluate`; its `llm_budget` and `max_risk` hold for
-            every prediction that does not name its own.
+        config: a mapping, the path of a YAML file, or None for the defaults; `runs.configuring.config_keys` says what
+            each key means. The usual ones are `llm_provider`, `label_columns` and `multi_label`. Its `max_cost` is one
+            budget for each call of `fit`, `predict`, `predict_scores` and `evaluate`; its `llm_budget` and `max_risk`
+            hold for every prediction that does not name its own. `fit` keeps the answers of language models in
+            `train_llm_cache_path`, the others in `test_llm_cache_path`, where these are named.
 
     Learned: `ensemble_` (the `FusionEnsemble`), `findings_` (what to know about the training data, in sentences),
     `text_column_` (the column that texts are taken from in a table).
@@ -79,18 +82,19 @@ class AutoFusionClassifier(TextClassifier):
 
     def _recognised_text_column(self, table: Any) -> str:
         config = self.config_
-        found = labelled_columns(
-            to_frame(table),
-            label_columns=config.label_columns,
-            group_column=config.group_column,
-            multi_label=config.multi_label,
-            schema=self._given_schema(),
-        )
+        with warnings.catch_warnings(action="ignore"):  # said when the data are read
+            found = labelled_columns(
+                to_frame(table),
+                label_columns=config.label_columns,
+                group_column=config.group_column,
+                multi_label=config.multi_label,
+                schema=self._given_schema(),
+            )
         return found.text
 
     def _fit(self, data: TrainingData) -> None:
         self.config_.check_metric(multi_label=data.multi_label)
-        with self.config_.limited():
+        with self.config_.limited(fitting=True):
             fusion, notes = build_fusion(self.config_, labels=data.schema)
             self.findings_ = [*describe(data), *([data.selection_note] if data.selection_note else []), *notes]
             self.ensemble_: FusionEnsemble = fusion.fit(data)
@@ -222,7 +226,8 @@ class AutoFusionClassifier(TextClassifier):
 
     def _stored_parameters(self) -> dict[str, Any]:
         # Paths are private, and the prompt itself is in its classifier; what training may cost is over with it.
-        private = {"data", "test_data", "output_dir", "cache_dir", "prompt_template", "max_cost"}
+        private = {"data", "test_data", "output_dir", "prompt_template", "max_cost"}
+        private |= {"cache_dir", "train_llm_cache_path", "val_llm_cache_path", "test_llm_cache_path"}
         settings = self.config_.model_dump(mode="json", exclude_unset=True, exclude={*private, "labels"})
         if self.config_.labels is not None:  # as it was in training: the file that held it may be gone
             settings["labels"] = self.schema_.to_dict()

@@ -7,11 +7,12 @@ import yaml
 from sklearn.base import clone
 
 from textclassify import AutoFusionClassifier, load
-from textclassify.core.storage import FromFile, sealed
+from textclassify.core.storage import FromFile, replies_folder, sealed
 from textclassify.errors import AuthenticationError, ConfigError, ModelError, StorageError
 from textclassify.llm.http.providers import PROVIDERS
 from textclassify.runs.build import build_fusion, build_llm
-from textclassify.runs.config import Config, read_settings
+from textclassify.runs.config import Config
+from textclassify.runs.configuring.config_files import read_settings
 
 FREE = {"encoder": False, "similarity": False, "llm_provider": None}
 
@@ -103,6 +104,46 @@ def test_the_published_keys_are_understood():
         }
     )
     assert config.llms == [("deepseek", None)]
+
+
+def test_a_provider_that_does_not_exist_is_found_at_once():
+    """Not after the data were read."""
+    with pytest.raises(ConfigError, match=r"'llm_provider' is 'deepsek': unknown provider.*did you mean 'deepseek'"):
+        Config.of({"llm_provider": "deepsek"})
+
+
+def test_answers_about_training_rows_and_about_others_are_kept_apart():
+    """Each in the folder that is named for them, else where all are kept."""
+    folders = {"train_llm_cache_path": "a", "val_llm_cache_path": "b", "test_llm_cache_path": "c", "cache_dir": "d"}
+
+    def kept(**settings):
+        config = Config.of(settings)
+        with config.limited(fitting=True):
+            in_fit = replies_folder("elsewhere").name
+        with config.limited():
+            return in_fit, replies_folder("elsewhere").name
+
+    assert kept(**folders) == ("a", "c")
+    assert kept(**folders | {"train_llm_cache_path": None}) == ("b", "c")
+    assert kept(cache_dir="d") == ("d", "d")
+    assert kept() == ("elsewhere", "elsewhere")
+
+
+def test_labelling_without_training_keeps_its_answers_where_predictions_do():
+    built = build_llm(Config.of({"labels": ["a", "b"], "cache_dir": "d", "test_llm_cache_path": "c"}))
+
+    assert str(built.cache_dir) == "c"
+
+
+@pytest.mark.parametrize("rac", [False, True])
+def test_the_language_of_prompts_reaches_the_language_model(rac):
+    fusion, _ = build_fusion(
+        Config.of({**FREE, "llm_provider": "vllm", "llm_model": "m", "llm_language": "de", "rac": rac})
+    )
+
+    assert fusion.sources["rac" if rac else "llm"].language == "de"
+    with pytest.raises(ConfigError, match=r"'llm_language' is 'den'.*did you mean 'en'"):
+        Config.of({"llm_language": "den"})
 
 
 def test_several_providers_share_a_model_or_have_one_each():

@@ -75,6 +75,7 @@ def build_llm(config: Config) -> TextClassifier:
     if idle:
         logger.warning("%s: no part in labelling without training; a fusion that was trained can keep it", listed(idle))
     labels = LabelSchema.of(config.labels, multi_label=config.multi_label)
+    config = config.model_copy(update={"cache_dir": config.replies_in_predict})
     kept: dict[str, Any] = {"max_cost": config.max_cost, "offline": config.offline}
     built = _rac(config, labels, **kept) if config.rac else _llm(config, labels, few_labels=False, **kept)
     built.schema_ = labels
@@ -100,7 +101,7 @@ def _rac(config: Config, labels: LabelSchema | None, which: int = 0, **more: Any
     options = _given(config, "top_k", "decision")
     if labels is not None:  # in a fusion, the fusion decides
         options |= _given(config, "min_probability", "margin", "other")
-    return class_of("rac")(labels, asked, random_state=config.random_state, **options)
+    return class_of("rac")(labels, asked, language=config.llm_language, random_state=config.random_state, **options)
 
 
 def _free_sources(config: Config, notes: list[str]) -> dict[str, TextClassifier]:
@@ -145,6 +146,7 @@ def _llm_settings(config: Config, provider: str, model: str | None, *, few_label
     settings: dict[str, Any] = {
         "provider": provider,
         "model": model,
+        "language": config.llm_language,
         "cache_dir": config.cache_dir,
         "random_state": config.random_state,
         **_given(config, "examples_per_label", "temperature", "max_completion_tokens", "concurrency"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from textclassify.core.result import NO_LABEL, ClassificationResult
 from textclassify.core.scales import Status
 from textclassify.core.types import TrainingData
-from textclassify.statistics.metrics import correct_per_row, headline_metrics, log_loss_per_row, micro_f1
+from textclassify.statistics.metrics import correct_per_row, headline_metrics, log_loss_per_row
 from textclassify.statistics.resampling import (
     Interval,
     bootstrap_f1,
@@ -21,6 +22,7 @@ from textclassify.statistics.resampling import (
     holm,
     mcnemar_mid_p,
     paired_difference,
+    paired_share_interval,
     wilson_interval,
 )
 
@@ -69,6 +71,8 @@ class Comparison:
         p_value: two-sided, of "no difference".
         p_adjusted: the same for being one of several comparisons (Holm).
         test: how the p value was computed.
+        low: lower bound of the difference's 95% interval.
+        high: upper bound.
 
     """
 
@@ -78,6 +82,8 @@ class Comparison:
     p_value: float
     p_adjusted: float
     test: str
+    low: float = math.nan
+    high: float = math.nan
 
 
 def figures(data: TrainingData, answers: Answers, random_state: int) -> tuple[dict[str, float], dict[str, Interval]]:
@@ -124,29 +130,40 @@ def _mcnemar(data: TrainingData, fusion: Answers, other: Answers, random_state: 
     ours, theirs = correct_per_row(data.gold, fusion.codes), correct_per_row(data.gold, other.codes)
     lead = paired_difference(ours, theirs, data.clusters)
     p = mcnemar_mid_p(ours, theirs)
-    return Comparison("accuracy", lead.mean, lead.standard_error, p, p, "McNemar mid-p")
+    low, high = paired_share_interval(ours, theirs)
+    return Comparison("accuracy", lead.mean, lead.standard_error, p, p, "McNemar mid-p", low, high)
 
 
 def _resampled(data: TrainingData, fusion: Answers, other: Answers, random_state: int) -> Comparison:
     """Return the difference and its bootstrap p value: twice the share of resamples on the other side of 0."""
-    gold = np.asarray(data.gold, dtype=np.int64)
+    ours, theirs = _counts(data, fusion), _counts(data, other)
     drawn: list[float] = []
 
     def difference(rows: NDArray[np.int64]) -> float:
-        ours, theirs = fusion.codes[rows], other.codes[rows]
-        if data.multi_label:
-            drawn.append(_micro_f1(gold[rows], ours) - _micro_f1(gold[rows], theirs))
-        else:
-            drawn.append(float(np.mean(ours == gold[rows]) - np.mean(theirs == gold[rows])))
+        drawn.append(_share(ours[:, rows]) - _share(theirs[:, rows]))
         return drawn[-1]
 
     lead = bootstrap_statistic(difference, len(data), data.clusters, n_resamples=N_RESAMPLES, random_state=random_state)
     below, above = float(np.mean(np.array(drawn) <= 0)), float(np.mean(np.array(drawn) >= 0))
     p = min(1.0, 2 * max(min(below, above), 1 / len(drawn)))
     metric = "micro_f1" if data.multi_label else "accuracy"
-    return Comparison(metric, lead.estimate, float(np.std(drawn)), p, p, "paired bootstrap by text")
+    error, test = float(np.std(drawn)), "paired bootstrap by text"
+    return Comparison(metric, lead.estimate, error, p, p, test, lead.low, lead.high)
 
 
-def _micro_f1(gold: NDArray[np.int64], codes: NDArray[np.int64]) -> float:
-    """Return `micro_f1` with missing answers as wrong, 0 where there is nothing to find and nothing was claimed."""
-    return float(np.nan_to_num(micro_f1(gold, codes, abstentions="wrong")))
+def _counts(data: TrainingData, answers: Answers) -> NDArray[np.int64]:
+    """Return what the metric of each row is the share of, and in what, (2, n): sums of both make the whole's.
+
+    Multi-label, micro-F1: twice the labels found, in the gold labels and those claimed; a missing answer claims none.
+    """
+    gold = np.asarray(data.gold, dtype=np.int64)
+    if not data.multi_label:
+        return np.stack([gold == answers.codes, np.ones(len(data), dtype=np.bool_)]).astype(np.int64)
+    claimed = answers.codes == 1
+    return np.stack([2 * (claimed & (gold == 1)).sum(axis=1), gold.sum(axis=1) + claimed.sum(axis=1)])
+
+
+def _share(counts: NDArray[np.int64]) -> float:
+    """Return the metric of some rows; 0 where there is nothing to find and nothing was claimed."""
+    part, whole = counts.sum(axis=1)
+    return float(part / whole) if whole else 0.0

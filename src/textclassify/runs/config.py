@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -19,50 +20,39 @@ from pydantic import (
 )
 
 from textclassify.core.seeds import SEED_RULE, is_seed
-from textclassify.core.settings_files import expanded, read_settings_file
-from textclassify.core.storage import FromFile, FromFolder
-from textclassify.core.texts import did_you_mean, listed
+from textclassify.core.settings_files import expanded
+from textclassify.core.storage import FromFile, FromFolder, replies_kept_in
 from textclassify.ensemble.deferring.llm_budget import read_budget
 from textclassify.ensemble.policy import Policy
 from textclassify.errors import ConfigError
 from textclassify.llm.http.keys import checked_variable
+from textclassify.llm.http.providers import find_provider
 from textclassify.llm.money.limits import RunLimits, limited
+from textclassify.llm.prompting.wordings import AUTO, checked_language
+from textclassify.runs.configuring.config_files import read_flat
+from textclassify.runs.configuring.config_problems import Problem, problems_in
+from textclassify.runs.configuring.published_config import FlatSettings, flat
 
 for _mark in (FromFile, FromFolder):  # YAML writes them as the plain text they are
     yaml.SafeDumper.add_representer(_mark, yaml.representer.SafeRepresenter.represent_str)
+
+UserPath = Annotated[Path, AfterValidator(expanded)]
+"""A path in which a leading `~` is the home folder."""
 
 
 class Config(BaseModel):
     """What to train on which data; every key may be left out.
 
-    Data: `data` and `test_data` are files for the command line; `text_column`, `label_columns`, `group_column` and
-    `multi_label` are recognised where left out; `labels` is a schema file, a list of names or {name: description}.
-    Sources: `ml_model` is the encoder to fine-tune, or "embedding:minilm,smollm2" for models that are only read, of
-    which a small head learns ("embedding" alone reads these two, "embedding:features:FOLDER" what is in a store);
-    `llm_provider` is one provider or a list of them ("local" runs in this process, null asks no language model);
-    `encoder`, `linear` and `similarity` switch the free sources off.
-    `examples_per_label` examples from the training rows are shown to it; left out, one to a local model with at most 20
-    labels, none otherwise; or `nearest_examples` that are most similar to each text. `llm_method`, `n_samples`,
-    `texts_per_request` and `prompt_template` say how remote models are asked, `requests_per_minute`,
-    `tokens_per_minute`, `llm_timeout`, `max_retries` and `concurrency` how fast; `max_cost` caps what all
-    language models together may cost, in US dollars: in one training with its evaluation, in one evaluation, in one
-    prediction; `offline` allows them addresses of this machine only.
-    `rac` has language models check the `top_k` labels that retrieval finds, by a `decision`, instead of choosing among
-    all; where nothing is trained, `min_probability`, `margin` and `other` say what stays unlabelled.
-    Fusion: `combiner` "auto", or "mlp", "embeddings" or "joint" for one network whatever it is worth; `metric` is what
-    must not suffer and what thresholds are tuned for; `calibrator` how probabilities are calibrated; `non_empty`
-    whether a text always gets a label; `guard` the share of rows that is kept for guarantees; `fusion_*` shape the
-    network and `fusion_rows` is how many training rows a language model is asked about.
-    Answers: `llm_budget` is how much may be asked of language models where nothing else is said, a share ("20%"), a
-    number of calls ("200 calls") or money ("$1.50"); `max_risk` is the share of the answers that may be wrong, so that
-    a text whose answer is not sure enough gets none.
+    `runs.configuring.config_keys` says what each key means, by topic; `textclassify schema` writes the same for
+    editors. Where a source of its own is named (`ml_model`, `llm_provider`) and cannot be had, that is an error; one
+    that is merely on by default is left out, which is said.
     """
 
     # Wrong values stay out of tracebacks: one of them may be a key.
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)
 
-    data: Path | None = None
-    test_data: Path | None = None
+    data: UserPath | None = None
+    test_data: UserPath | None = None
     test_size: float = Field(0.2, gt=0, lt=1)
     text_column: str | None = None
     label_columns: list[str | int | bool] | None = None
@@ -82,6 +72,7 @@ class Config(BaseModel):
 
     llm_provider: str | list[str] | None = "local"
     llm_model: str | list[str] | None = None
+    llm_language: Annotated[str, AfterValidator(checked_language)] = AUTO
     llm_base_url: str | None = None
     llm_api_key_env: str | None = None
     examples_per_label: int | None = Field(None, ge=0)
@@ -89,7 +80,7 @@ class Config(BaseModel):
     llm_method: Literal["auto", "logprobs", "votes", "verbal", "hard"] = "auto"
     n_samples: int | None = Field(None, ge=2)
     texts_per_request: int | None = Field(None, ge=1)
-    prompt_template: Path | None = None
+    prompt_template: UserPath | None = None
     temperature: float = Field(0.0, ge=0)
     max_completion_tokens: int = Field(150, ge=1)
     concurrency: int = Field(64, ge=1)
@@ -126,8 +117,11 @@ class Config(BaseModel):
     llm_budget: Any = None
     max_risk: float | None = Field(None, gt=0, lt=1)
 
-    output_dir: Path | None = None
-    cache_dir: Path | None = None
+    output_dir: UserPath | None = None
+    train_llm_cache_path: UserPath | None = None
+    val_llm_cache_path: UserPath | None = None
+    test_llm_cache_path: UserPath | None = None
+    cache_dir: UserPath | None = None
     random_state: int = 0
 
     @field_validator("label_columns", mode="before")
@@ -140,10 +134,13 @@ class Config(BaseModel):
     def _none_is_null(cls, value: Any) -> Any:
         return None if value in ("none", ["none"]) else value
 
-    @field_validator("data", "test_data", "output_dir", "cache_dir", "prompt_template")
+    @field_validator("llm_provider")
     @classmethod
-    def _with_home(cls, path: Path | None) -> Path | None:
-        return None if path is None else expanded(path)
+    def _is_provider(cls, value: str | list[str] | None) -> str | list[str] | None:
+        for name in [value] if isinstance(value, str) else value or []:
+            if name != "local":
+                find_provider(name)
+        return value
 
     @field_validator("random_state", mode="before")
     @classmethod
@@ -189,6 +186,8 @@ class Config(BaseModel):
     def of(cls, settings: Any) -> Self:
         """Return a configuration from a mapping, a YAML file's path, another configuration, or None.
 
+        The nested form of the LabelFusion paper is taken as well.
+
         Raises:
             ConfigError: a key is unknown (the message names the nearest) or a value is out of range.
 
@@ -196,13 +195,35 @@ class Config(BaseModel):
         if isinstance(settings, cls):
             return settings
         if isinstance(settings, str | Path):
-            return cls.of(read_settings(settings))
+            return cls.of_flat(read_flat(settings))
         if not isinstance(settings, Mapping | None):
             raise ConfigError(f"a configuration is a mapping or the path of a YAML file, got {type(settings).__name__}")
+        return cls.of_flat(flat(settings or {}))
+
+    @classmethod
+    def of_flat(cls, found: FlatSettings) -> Self:
+        """Return a configuration from settings under our own keys, which may have other names where they come from.
+
+        Raises:
+            ConfigError: a key is unknown or a value is out of range; one line for each problem.
+
+        """
+        config, problems = cls.checked(found)
+        if config is None:
+            raise ConfigError("\n".join(map(str, problems)))
+        return config
+
+    @classmethod
+    def checked(cls, found: FlatSettings) -> tuple[Self | None, list[Problem]]:
+        """Return the configuration, or None with everything that is wrong with it."""
         try:
-            return cls(**{str(key): value for key, value in (settings or {}).items()})
+            config = cls(**found.settings)
+            _ = config.llms
         except ValidationError as error:
-            raise ConfigError(_in_words(error)) from error
+            return None, [*found.problems, *problems_in(error, found.names)]
+        except ConfigError as error:
+            return None, [*found.problems, Problem(found.names.get("llm_model", "llm_model"), str(error))]
+        return (None if found.problems else config), found.problems
 
     def check_metric(self, *, multi_label: bool) -> None:
         """Make sure that the metric is one of the data's kind.
@@ -240,9 +261,26 @@ class Config(BaseModel):
         policy.check()
         return policy
 
-    def limited(self) -> AbstractContextManager[RunLimits]:
-        """Have `max_cost` and `offline` hold inside the block, beside what holds around it: the stricter one wins."""
-        return limited(max_cost=self.max_cost, offline=self.offline)
+    @contextmanager
+    def limited(self, *, fitting: bool = False) -> Iterator[RunLimits]:
+        """Have `max_cost` and `offline` hold inside the block, beside what holds around it: the stricter one wins.
+
+        Answers of language models are kept where the configuration says: those in `fit` apart from those in `predict`,
+        where it names folders for them.
+        """
+        kept = self.replies_in_fit if fitting else self.replies_in_predict
+        with replies_kept_in(kept), limited(max_cost=self.max_cost, offline=self.offline) as limits:
+            yield limits
+
+    @property
+    def replies_in_fit(self) -> Path | None:
+        """Folder of the answers about training rows; None = in the user's cache folder."""
+        return self.train_llm_cache_path or self.val_llm_cache_path or self.cache_dir
+
+    @property
+    def replies_in_predict(self) -> Path | None:
+        """Folder of the answers about other texts; None = in the user's cache folder."""
+        return self.test_llm_cache_path or self.cache_dir
 
     @property
     def llms(self) -> list[tuple[str, str | None]]:
@@ -253,48 +291,3 @@ class Config(BaseModel):
         if len(models) != len(providers):
             raise ConfigError(f"llm_model names {len(models)} models for {len(providers)} providers; give one each")
         return list(zip(providers, models, strict=True))
-
-
-def read_settings(path: str | Path) -> dict[str, Any]:
-    """Return the keys of a YAML configuration file; relative paths in it count from its own folder.
-
-    Its `llm_base_url` is marked as read from a file: no provider's key goes there.
-
-    Raises:
-        ConfigError: no such file, no YAML, or no mapping.
-
-    """
-    path = expanded(path)
-    try:
-        settings = read_settings_file(path)
-    except FileNotFoundError:
-        raise ConfigError(f"no configuration file {str(path)!r}; `textclassify init` writes one") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"configuration file {str(path)!r} cannot be read: {error}") from error
-    if not isinstance(settings, dict):
-        raise ConfigError(
-            f"configuration file {str(path)!r} holds no `key: value` lines; `textclassify init` writes one"
-        )
-    for key in ("data", "test_data", "labels", "prompt_template"):
-        value = settings.get(key)
-        if isinstance(value, str) and not value.startswith("hf:"):
-            settings[key] = str(path.parent / expanded(value))
-    if isinstance(settings.get("llm_base_url"), str):
-        settings["llm_base_url"] = FromFile(settings["llm_base_url"])
-    return settings
-
-
-def _in_words(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"][:1])
-        if problem["type"] == "extra_forbidden":
-            known = Config.model_fields
-            hint = did_you_mean(key, known) or f"; known keys: {listed(known, len(known))}"
-            lines.append(f"unknown configuration key {key!r}{hint}")
-        elif key == "llm_api_key_env":  # may be a key, pasted into the wrong place
-            lines.append(f"configuration key {key!r}: {problem['msg'].removeprefix('Value error, ')}")
-        else:
-            said = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"configuration key {key!r} is {problem['input']!r}: {said[:1].lower()}{said[1:]}")
-    return "\n".join(dict.fromkeys(lines))

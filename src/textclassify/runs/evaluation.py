@@ -107,7 +107,15 @@ def _of_fusion(found: ScoredTexts, seen: NDArray[np.uint64], random_state: int) 
     llm_sources = sorted(ensemble.fusion_.llm_sources_ & set(scores))
     verdict = verdict_on(systems, len(data), ensemble.selected_, llm_sources, WITHOUT_LLM)
     calibration = _calibration(data, scores, systems)
-    return Evaluation(tuple(systems), verdict, tuple(notes), data, ensemble.selected_, calibration=calibration)
+    return Evaluation(
+        tuple(systems),
+        verdict,
+        tuple(notes),
+        data,
+        ensemble.selected_,
+        calibration=calibration,
+        result=found.result,
+    )
 
 
 def _of_one(classifier: TextClassifier, data: TrainingData, seen: NDArray[np.uint64], random_state: int) -> Evaluation:
@@ -123,7 +131,8 @@ def _of_one(classifier: TextClassifier, data: TrainingData, seen: NDArray[np.uin
         answers=answers,
     )
     notes = [*_unanswered([system], len(data)), *_overlap(data, seen, system)]
-    return Evaluation((system,), "One classifier, nothing to compare it with.", tuple(notes), data, "", timing)
+    verdict = "One classifier, nothing to compare it with."
+    return Evaluation((system,), verdict, tuple(notes), data, "", timing, result=result)
 
 
 def _source_scores(

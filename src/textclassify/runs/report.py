@@ -8,19 +8,18 @@ import math
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from textclassify import __version__
 from textclassify.core.result import NO_LABEL
 from textclassify.ensemble.combining.ladder_report import Gate, LadderReport
 from textclassify.errors import StorageError
 from textclassify.runs.advice import Advice
 from textclassify.runs.markdown import bullets, escaped, fenced, number, table
+from textclassify.runs.recording.run_facts import package_versions
 from textclassify.runs.report_sections import advice_blocks, calibration_blocks, check_blocks
 from textclassify.runs.systems import METRIC_NAMES, Evaluation, System, json_safe
 
@@ -301,15 +300,8 @@ def _reproduction(evaluation: Evaluation | None, facts: RunFacts) -> Iterator[st
     if facts.settings:
         yield "Settings:"
         yield fenced(yaml.safe_dump(dict(facts.settings), sort_keys=False, allow_unicode=True), "yaml")
-    versions = [f"textclassify {__version__}", f"Python {platform.python_version()}", *_versions()]
+    versions = [f"Python {platform.python_version()}"]
+    versions += [f"{name} {number}" for name, number in package_versions(_PACKAGES).items()]
     yield f"With {', '.join(versions)}, on {platform.system()} {platform.machine()}."
     if evaluation is not None:
         yield f"Content hash of the test texts and labels: `{evaluation.to_dict()['data_sha256']}`."
-
-
-def _versions() -> Iterator[str]:
-    for package in _PACKAGES:
-        try:
-            yield f"{package} {version(package)}"
-        except PackageNotFoundError:
-            continue

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from textclassify.core import dataset
+from textclassify.core.result import ClassificationResult
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.combining.calibration_report import CalibrationReport
 from textclassify.ensemble.deferring.cost_report import CostCurve
@@ -86,6 +87,7 @@ class Evaluation:
         cost_curve: quality by the share of texts that language models are asked about; None = none is asked.
         risk: how a bounded risk came out; None = none was asked for.
         sets: how prediction sets came out; None = none were asked for.
+        result: the first system's answers with their statuses, sources and costs; None = only `systems` knows them.
 
     """
 
@@ -99,6 +101,7 @@ class Evaluation:
     cost_curve: CostCurve | None = None
     risk: RiskCheck | None = None
     sets: SetCheck | None = None
+    result: ClassificationResult | None = field(default=None, repr=False)
 
     @property
     def headline(self) -> str:

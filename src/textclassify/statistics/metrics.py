@@ -37,6 +37,7 @@ __all__ = [
     "confusion_counts",
     "correct_per_row",
     "ece",
+    "equal_bins",
     "headline_metrics",
     "label_table",
     "log_loss",
@@ -212,7 +213,7 @@ def rms_calibration_error(
     confidence, hit = _claims(gold, probabilities, abstentions)
     if not len(confidence):
         return float("nan")
-    bins, sizes = _equal_bins(confidence, n_bins)
+    bins, sizes = equal_bins(confidence, n_bins)
     gap = np.bincount(bins, confidence - hit) / np.maximum(sizes, 1)
     rate = np.bincount(bins, hit) / np.maximum(sizes, 1)
     chance = rate * (1 - rate) / np.maximum(sizes - 1, 1)
@@ -268,8 +269,8 @@ def _claims(
     return confidence, is_top[np.arange(len(gold)), gold] / is_top.sum(axis=1)
 
 
-def _equal_bins(confidence: NDArray[np.float64], n_bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return each value's bin (n,) and how many values each bin holds; equal values share one."""
+def equal_bins(confidence: NDArray[np.float64], n_bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return each value's bin of equal mass (n,) and how many values each bin holds; equal values share one."""
     n = len(confidence)
     n_bins = max(1, min(n_bins, n // FEWEST_PER_BIN))
     bins = np.searchsorted(np.sort(confidence), confidence, side="left") * n_bins // n
@@ -279,7 +280,7 @@ def _equal_bins(confidence: NDArray[np.float64], n_bins: int) -> tuple[NDArray[n
 def _binned_gap(confidence: NDArray[np.float64], hit: NDArray[Any], n_bins: int) -> float:
     if not len(confidence):
         return float("nan")
-    bins, _ = _equal_bins(confidence, n_bins)
+    bins, _ = equal_bins(confidence, n_bins)
     return float(np.abs(np.bincount(bins, confidence - hit)).sum() / len(confidence))
 
 

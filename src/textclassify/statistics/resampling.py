@@ -154,6 +154,21 @@ def mcnemar_mid_p(correct_a: ArrayLike, correct_b: ArrayLike) -> float:
     return float(2 * special.bdtr(fewer, n, 0.5)) - at_fewer
 
 
+def paired_share_interval(correct_a: ArrayLike, correct_b: ArrayLike) -> tuple[float, float]:
+    """95% interval of the share of rows that a gets right less that of b, on the same rows, taken as independent.
+
+    Wald's interval after half a row was added to each cell of the table of pairs (Agresti and Min 2005), so that it has
+    a width also where a and b never differ.
+    """
+    a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
+    if a.shape != b.shape or not len(a):
+        raise DataError(f"correct_a {a.shape} and correct_b {b.shape}: pass the same rows for both, at least one")
+    only_a, only_b, n = (a & ~b).sum() + 0.5, (b & ~a).sum() + 0.5, len(a) + 2
+    lead = (only_a - only_b) / n
+    width = float(special.ndtri(0.975)) * np.sqrt(only_a + only_b - n * lead**2) / n
+    return max(-1.0, float(lead - width)), min(1.0, float(lead + width))
+
+
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """P values adjusted for being several, in the given order (Holm 1979): compare each with the level itself."""
     p = np.asarray(p_values, dtype=np.float64)

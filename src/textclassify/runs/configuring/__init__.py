@@ -1,0 +1,1 @@
+"""What `Config` is made of: files, keys, problems in words, the schema for editors, the published form."""

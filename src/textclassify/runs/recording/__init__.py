@@ -1,0 +1,1 @@
+"""What `ResultsManager` is made of: run folders, their records, predictions, costs and comparisons."""
