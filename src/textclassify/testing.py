@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from textclassify.core.contract import TextClassifier, load
+from textclassify.core.contract import TextClassifier
 from textclassify.core.labels import LabelSchema
+from textclassify.core.saved_classifiers import load
 from textclassify.core.scales import Status
 from textclassify.core.scores import Scores
 from textclassify.core.types import TrainingData
@@ -33,6 +34,10 @@ __all__ = ["ODD_TEXTS", "FixedClassifier", "ScriptedChat", "check_classifier"]
 
 ODD_TEXTS = ("🙂" * 20, "zero\0byte", "word " * 20_000, "<|im_end|>", "ثلاثة 三 трое", "a\ud800b")
 """Texts no classifier may stumble over: emoji, a NUL byte, 100,000 characters, markup, scripts, a lone surrogate."""
+
+_SUFFIXES = {".json", ".md", ".safetensors", ".txt"}
+"""Ends of the names of saved files."""
+_PICKLES = (b"\x80", b"PK")
 
 _CLOSE = 1e-3
 """How far probabilities may move when the same text stands in another batch."""
@@ -233,9 +238,20 @@ def _check_copies(classifier: TextClassifier, texts: list[str]) -> None:
     _require(_equal(classifier, pickle.loads(pickle.dumps(classifier)), texts), "pickling changes scores")  # noqa: S301 - our own
     with tempfile.TemporaryDirectory() as folder:
         classifier.save(Path(folder) / "saved")
+        _check_files(Path(folder) / "saved")
         loaded = load(Path(folder) / "saved")
         _require(type(loaded) is type(classifier), "loading gives another class")
         _require(_equal(classifier, loaded, texts), "saving and loading changes scores")
+
+
+def _check_files(folder: Path) -> None:
+    """Everything in a model folder is data: nothing in it can be run when it is read."""
+    for path in filter(Path.is_file, folder.rglob("*")):
+        _require(path.suffix in _SUFFIXES, f"the saved file {path.name!r} is neither JSON, text nor safetensors")
+        with path.open("rb") as stream:
+            beginning = stream.read(9)
+        as_named = beginning[8:] == b"{" if path.suffix == ".safetensors" else not beginning.startswith(_PICKLES)
+        _require(as_named, f"the saved file {path.name!r} is a pickle or an archive")
 
 
 def _check_label_sets(

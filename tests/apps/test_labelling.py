@@ -282,3 +282,11 @@ def test_a_broader_label_answers_where_the_narrow_one_is_not_sure_enough(run, fo
     assert json_lines(result.stdout)[0]["confidence"] > 0.95
     assert refused.exit_code == 1
     assert "--back-off does not go with --min-probability 0" in refused.stderr
+
+
+def test_formulas_in_texts_are_escaped_when_asked(run, folder: Path) -> None:
+    (folder / "f.csv").write_text('text\n"=1+1, my invoice"\n')
+
+    escaped = run("label", "f.csv", "--labels", "labels.yaml", "--escape-formulas")
+
+    assert cells(escaped.stdout)[0]["text"] == "'=1+1, my invoice"

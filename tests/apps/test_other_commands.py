@@ -1,4 +1,4 @@
-"""`evaluate`, `init`, `doctor`, `demo` and what all commands share."""
+"""`evaluate`, `doctor`, `demo` and what all commands share."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 import textclassify
-from textclassify.apps import demo, doctor, starting
+from textclassify.apps import demo, doctor
 from textclassify.core.dataset import labelled_data
 from textclassify.runs.config import Config
 
@@ -47,48 +46,6 @@ def test_evaluate_names_the_row_of_an_unseen_label(run, folder: Path, model: Pat
     (folder / "new.csv").write_text("text,label\nx,billing\ny,delivry\n")
 
     assert_one_clear_line(run("evaluate", model, "new.csv"), "new.csv", "'delivry' in row 1", "did you mean 'delivery'")
-
-
-def test_init_writes_a_configuration_that_train_takes(run, folder: Path) -> None:
-    """What it recognised stands in the file, with a comment beside every choice."""
-    result = run("init", "made/my.yaml", "--data", "train.csv", "--yes", "--llm-provider", "none")
-
-    assert result.exit_code == 0, result.stderr
-    written = yaml.safe_load((folder / "made" / "my.yaml").read_text())
-    assert (written["data"], written["text_column"], written["label_columns"]) == ("../train.csv", "text", ["label"])
-    Config.of(folder / "made" / "my.yaml")
-    (folder / "made" / "my.yaml").write_text((folder / "made" / "my.yaml").read_text() + "encoder: false\n")
-    config = (folder / "made" / "my.yaml").read_text().replace("similarity: true", "similarity: false")
-    (folder / "made" / "my.yaml").write_text(config)
-    assert run("train", "-c", "made/my.yaml", "-o", "out").exit_code == 0
-
-
-def test_every_key_that_init_mentions_exists() -> None:
-    """Also the commented ones: they are there to be uncommented."""
-    content = starting.as_yaml(starting.Answers("train.csv"))
-    commented = [
-        line.removeprefix("# ")
-        for line in content.splitlines()
-        if line.startswith("# ") and ": " in line.partition("#")[2]
-    ]
-    keys = {line.partition(":")[0] for line in commented if line.partition(":")[0].isidentifier()}
-
-    assert {"num_epochs", "labels", "test_data", "llm_method", "max_cost", "offline"} <= keys
-    Config.of(yaml.safe_load(content) | {"llm_method": "auto", "max_cost": 5.0, "offline": False})
-    assert keys | set(yaml.safe_load(content)) <= set(Config.model_fields)
-
-
-def test_init_does_not_overwrite(run) -> None:
-    """A configuration may hold an evening's work."""
-    assert_one_clear_line(run("init", "fast.yaml", "--data", "train.csv", "--yes"), "'fast.yaml' exists", "--overwrite")
-
-
-def test_init_without_a_terminal_needs_the_data(run) -> None:
-    """Nobody can be asked in a script."""
-    result = run("init")
-
-    assert result.exit_code == 2
-    assert "--data" in result.stderr
 
 
 def test_doctor_finds_keys_and_never_shows_them(run, monkeypatch) -> None:

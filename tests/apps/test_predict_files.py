@@ -18,6 +18,7 @@ import pytest
 
 from textclassify.apps import predicting
 from textclassify.apps.predicting import output_stream
+from textclassify.apps.row_writers import writer_for
 from textclassify.testing import FixedClassifier
 
 from .conftest import assert_one_clear_line, json_lines
@@ -295,3 +296,44 @@ def test_evaluating_replaces_no_report_of_another_kind(run, folder: Path, model:
     assert_one_clear_line(run("evaluate", model, "test.csv", "-o", "tested"), "holds report.md", "--overwrite")
     assert run("evaluate", model, "test.csv", "-o", "tested", "--overwrite").exit_code == 0
     assert (folder / "tested" / "report.md").is_file()
+
+
+FORMULA = '=HYPERLINK("http://x.example","invoice")'
+
+
+def test_formulas_come_out_as_they_went_in_unless_they_are_escaped(run, model: Path, folder: Path) -> None:
+    """By default nothing changes its value; who opens the file in a spreadsheet asks for marks."""
+    given = [["text", "=note", "change"], [FORMULA, "@x", "-5.5"], ["my parcel", "a", "+1"]]
+    with (folder / "f.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(given)
+
+    plain = list(csv.reader(io.StringIO(run("predict", model, "f.csv").stdout)))
+    escaped = list(csv.reader(io.StringIO(run("predict", model, "f.csv", "--escape-formulas").stdout)))
+
+    assert [row[:3] for row in plain] == given
+    assert [row[:3] for row in escaped] == [
+        ["text", "'=note", "change"],
+        [f"'{FORMULA}", "'@x", "-5.5"],
+        ["my parcel", "a", "+1"],
+    ]
+    assert [row[3:] for row in escaped] == [row[3:] for row in plain]
+
+
+def test_names_of_labels_that_are_formulas_are_escaped() -> None:
+    """Whoever wrote the label file may be a stranger, too; JSON Lines and lists are no formulas."""
+    rows = [{"label": "=1+1", "labels": ["@x"], "p": -0.5, "n": None}]
+    written = {}
+    for kind in ("csv", "jsonl"):
+        stream = io.BytesIO()
+        writer_for(kind, stream, {}, io.BytesIO(), escape_formulas=True).write(rows)
+        written[kind] = stream.getvalue().decode()
+
+    assert written["csv"] == """label,labels,p,n\n'=1+1,"[""@x""]",-0.5,\n"""
+    assert json.loads(written["jsonl"]) == rows[0]
+
+
+@pytest.mark.parametrize("command", ["predict", "label", "review", "label-errors"])
+def test_the_help_says_what_escaping_does(run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """Every command that writes texts for people has the flag."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "--escape-formulas" in run(command, "--help").stdout

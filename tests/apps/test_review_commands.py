@@ -166,3 +166,19 @@ def test_an_unfilled_or_misspelt_file_is_refused(run, model: Path, pool: str) ->
     assert_one_clear_line(
         run("apply-review", "train.csv", "review.csv", "--out", "m.csv"), "'biling' in row 2", "did you mean 'billing'"
     )
+
+
+def test_escaped_formulas_find_their_rows_again(run, model: Path, folder: Path) -> None:
+    """The mark is for the spreadsheet; without it in mind, every marked text would be added as a new one."""
+    texts = [f"=my invoice {row}" for row in range(20)]
+    pd.DataFrame({"text": texts}).to_csv(folder / "pool.csv", index=False)
+    pd.DataFrame({"text": texts, "label": "delivery"}).to_csv(folder / "data.csv", index=False)
+    extra = pd.DataFrame({"text": ["a bill", "'=kept"], "label": "billing"})
+    pd.concat([pd.read_csv("data.csv"), extra]).to_csv("data.csv", index=False)
+
+    run("review", model, "pool.csv", "--out", "review.csv", "--n", "5", "--random-share", "0", "--escape-formulas")
+    assert pd.read_csv("review.csv")["text"].str.startswith("'=my invoice").all()
+    fill_in("review.csv", dict.fromkeys(range(5), "billing"))
+    result = run("apply-review", "data.csv", "review.csv", "--out", "merged.csv")
+
+    assert "5 labels corrected, 0 confirmed, 0 rows added" in result.stdout + result.stderr

@@ -193,7 +193,8 @@ def test_a_run_without_evaluation_takes_the_old_one_away(run, folder: Path) -> N
 
     assert run("train", "few.csv", "-c", "fast.yaml", "-o", "out", "--overwrite").exit_code == 0
 
-    assert {path.name for path in (folder / "out").iterdir()} == {"model", "report.md", "config.yaml", "notes.txt"}
+    left = {"model", "report.md", "config.yaml", "run.json", "costs.json", "notes.txt"}
+    assert {path.name for path in (folder / "out").iterdir()} == left
 
 
 def test_a_swap_that_fails_half_way_is_undone(folder: Path) -> None:

@@ -13,21 +13,25 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from textclassify.apps import (
+    config_commands,
     distil_commands,
     feature_commands,
     label_commands,
     labelling_commands,
     llm_commands,
+    report_commands,
     review_commands,
+    run_commands,
     training_commands,
 )
 from textclassify.apps.failures import FAILED, INTERRUPTED, PIPE_CLOSED, explained, quiet_pipe
 from textclassify.apps.options import (
     CacheOnly,
     Confidence,
+    EscapeFormulas,
     Json,
     LabelColumns,
     LlmBudget,
@@ -42,12 +46,12 @@ from textclassify.apps.options import (
 )
 
 
-class _Commands(TyperGroup):
-    """Commands whose failures are one line."""
+class _Explained:
+    """A command whose failures are one line."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            return super().invoke(ctx)  # type: ignore[misc] # of the command that this is mixed into
         except BrokenPipeError:
             quiet_pipe()
             raise typer.Exit(PIPE_CLOSED) from None
@@ -58,6 +62,14 @@ class _Commands(TyperGroup):
             for line in lines:
                 print(line, file=sys.stderr)
             raise typer.Exit(128 + _ended_by[0] if _ended_by and code == INTERRUPTED else code) from None
+
+
+class _Commands(_Explained, TyperGroup):
+    """Commands whose failures are one line."""
+
+
+class ExplainedCommand(_Explained, TyperCommand):
+    """A program of one command whose failures are one line."""
 
 
 app = typer.Typer(
@@ -78,8 +90,8 @@ def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer passes it so
         raise typer.Exit
 
 
-def main() -> None:
-    """Run the command line."""
+def main(program: typer.Typer | None = None, name: str = "textclassify") -> None:
+    """Run the command line, or another program with its manners."""
     signal.signal(signal.SIGTERM, _end)
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the program
@@ -87,7 +99,7 @@ def main() -> None:
         print("error: standard output is closed; leave it open, or send it to a file: > FILE", file=sys.stderr)
         sys.exit(FAILED)
     try:
-        app(prog_name="textclassify")
+        (program or app)(prog_name=name)
     except KeyboardInterrupt:
         _leave(INTERRUPTED)
     except SystemExit as ended:
@@ -131,7 +143,9 @@ def _top(
 
 
 app.command()(training_commands.demo)
-app.command()(training_commands.init)
+app.command()(config_commands.init)
+app.command()(config_commands.validate)
+app.command()(config_commands.schema)
 app.command()(training_commands.train)
 
 
@@ -175,6 +189,7 @@ def predict(
     max_cost: MaxCost = None,
     cache_only: CacheOnly = False,
     offline: Offline = False,
+    escape_formulas: EscapeFormulas = False,
     as_json: Annotated[bool, typer.Option("--json", help="Same as --format jsonl.")] = False,
 ) -> None:
     """Label texts: every row comes out once, in its place, with label, probability, status and source.
@@ -211,6 +226,7 @@ def predict(
                 text_column=text_column,
                 lines=lines,
                 probabilities=probabilities,
+                escape_formulas=escape_formulas,
             )
         for sentence in answering.summary():
             say(sentence)
@@ -313,6 +329,8 @@ app.command()(llm_commands.estimate)
 app.command()(llm_commands.prompt)
 app.add_typer(llm_commands.cache_app, name="cache")
 app.add_typer(feature_commands.features_app, name="features")
+app.add_typer(run_commands.runs_app, name="runs")
+app.command()(report_commands.report)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from textclassify import __version__
-from textclassify.apps.languages import check_language
 from textclassify.core import dataset
 from textclassify.core.findings import describe
+from textclassify.core.languages import check_language
 from textclassify.core.storage import cache_folder
 from textclassify.errors import DataError, LabelError, ModelError
 from textclassify.llm.http.providers import PROVIDERS

@@ -145,7 +145,7 @@ def estimate_training(config: Config, data: TrainingData, test: TrainingData | N
         return RunEstimate((), (_NOBODY,))
     # The linear model keeps the fusion from being empty where a model that nobody named cannot be had.
     asking = config.model_copy(update={"encoder": False, "similarity": False, "linear": True})
-    with configured_limits(config):
+    with configured_limits(config), config.limited(fitting=True):
         fusion, notes = build_fusion(asking, data.schema)
         run = estimate_fit(fusion, data, test)
     return RunEstimate(run.asked, (*notes, *run.notes))

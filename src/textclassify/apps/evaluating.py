@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter
 
 from textclassify.apps.answering import policy_for
 from textclassify.apps.asked_models import asks_remotely, resumable
@@ -14,7 +16,12 @@ from textclassify.apps.pricing import price_per_call
 from textclassify.core import dataset
 from textclassify.ensemble.deferring.cost_report import CostCurve
 from textclassify.errors import ConfigError, DataError, StorageError
+from textclassify.llm.store.spending import counted
 from textclassify.runs.evaluation import Evaluation, evaluate
+from textclassify.runs.recording.run_facts import data_facts, thresholds_of
+from textclassify.runs.recording.run_files import PREDICTIONS_FILE, RUN_FILE
+from textclassify.runs.recording.run_folder import RUNNING
+from textclassify.runs.recording.run_record import Run
 from textclassify.runs.report import EVALUATION_FILE, REPORT_FILE, RunFacts, write_report
 
 
@@ -79,7 +86,9 @@ def evaluate_file(
     except DataError as error:
         raise type(error)(str(error) if file in str(error) else f"{file}: {error}") from error
     asks = llm and asks_remotely(classifier, evaluated=True)
-    with resumable(asks, "run the same command again to go on"), configured_limits(classifier):
+    started, start = dt.datetime.now(dt.UTC), perf_counter()
+    resumes = resumable(asks, "run the same command again to go on")
+    with resumes, configured_limits(classifier), counted() as spending:
         price = price_per_call(classifier, data.texts) if llm else None
         evaluation = evaluate(
             classifier,
@@ -91,13 +100,32 @@ def evaluate_file(
             cost_per_call=price,
             random_state=seed,
         )
+    seconds = perf_counter() - start
     if curve_file is not None and evaluation.cost_curve is not None:
         _write_curve(evaluation.cost_curve, curve_file)
     if output is None:
         return evaluation, None
-    facts = RunFacts(title=f"{model} on {file}", commands=[command])
-    ladder = getattr(getattr(classifier, "ensemble_", classifier), "ladder_report_", None)
-    return evaluation, write_report(output, evaluation, facts, ladder)
+    record = Run.begin(
+        output,
+        name=output.resolve().name,
+        config=config,
+        labels=classifier.schema_,
+        test_data=data_facts(evaluation.data, file),
+        seeds=seed,
+        command=command,
+        started=started,
+        counts=False,
+    )
+    with record:
+        record.note(thresholds=thresholds_of(classifier))
+        record.save_predictions(evaluation)
+        record.save_metrics(evaluation)
+        record.save_costs({"evaluation": spending})
+        facts = RunFacts(title=f"{model} on {file}", commands=[command])
+        ladder = getattr(getattr(classifier, "ensemble_", classifier), "ladder_report_", None)
+        report = write_report(output, evaluation, facts, ladder)
+        record.finish({"evaluation": seconds})
+    return evaluation, report
 
 
 def _write_curve(curve: CostCurve, path: Path) -> None:
@@ -118,6 +146,7 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
         raise StorageError(f"{str(output)!r} is inside a model, which stays as it was saved; name another --output")
     if is_model(output / MODEL_FOLDER):
         raise StorageError(f"{str(output)!r} holds the report of a training run; name another --output")
-    there = [name for name in (REPORT_FILE, EVALUATION_FILE) if (output / name).exists()]
+    there = [name for name in (REPORT_FILE, EVALUATION_FILE, PREDICTIONS_FILE) if (output / name).exists()]
+    there += [RUN_FILE] if (output / RUN_FILE).exists() and Run.open(output).status != RUNNING else []
     if there and not overwrite:
         raise StorageError(f"folder {str(output)!r} holds {there[0]}; pass --overwrite, or name another --output")

@@ -188,6 +188,7 @@ def label_stream(
     file_format: str,
     text_column: str | None = None,
     lines: bool = False,
+    escape_formulas: bool = False,
 ) -> None:
     """Write the rows of a file with their labels to a stream; `labelling` counts them.
 
@@ -198,6 +199,7 @@ def label_stream(
         file_format: of the output.
         text_column: None = recognised.
         lines: every line is a text by itself.
+        escape_formulas: as for `writer_for`.
 
     Raises:
         DataError: a row cannot be read or its text is no string; the message names it.
@@ -220,7 +222,8 @@ def label_stream(
                 types = _types(classifier)
                 names = free_names(list(types), columns_of(piece))
                 typed = {names[name]: kind for name, kind in types.items()}
-                writer = writer_for(file_format, stream, typed, cast("IO[bytes]", waiting))
+                kept = cast("IO[bytes]", waiting)
+                writer = writer_for(file_format, stream, typed, kept, escape_formulas=escape_formulas)
             result = labelling.answer(texts_of_piece(piece, str(text_column), n_rows))
             writer.write(_labelled(piece, result, names, n_rows))
             n_rows += len(piece)

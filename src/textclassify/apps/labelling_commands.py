@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textclassify.apps.options import CacheOnly, MaxCost, Offline, Seed, TextColumn
+from textclassify.apps.options import CacheOnly, EscapeFormulas, MaxCost, Offline, Seed, TextColumn
 
 if TYPE_CHECKING:
     from textclassify.apps.estimating import RunEstimate
@@ -154,6 +154,7 @@ def label(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", rich_help_panel=_OUTPUT, help="Replace an existing file or student.")
     ] = False,
+    escape_formulas: EscapeFormulas = False,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -202,6 +203,7 @@ def label(
             targets={"min_precision": min_precision, "max_calls": max_calls},
             out=out,
             file_format="jsonl" if as_json and out is None and file_format is None else file_format,
+            escape_formulas=escape_formulas,
             overwrite=overwrite,
             student_folder=then_train,
             student=student,

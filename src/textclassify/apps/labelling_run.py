@@ -41,6 +41,7 @@ class LabellingRun:
         targets: `min_precision` and `max_calls`; None = not given.
         out: file to write; None = standard output.
         file_format: None = by the name of `out`.
+        escape_formulas: as for `writer_for`.
         overwrite: whether `out` and an earlier student are replaced.
         student_folder: where a student goes that is taught by the labels; None = none is.
         student: "linear" or "encoder"; None = linear.
@@ -61,6 +62,7 @@ class LabellingRun:
     targets: Mapping[str, float | None]
     out: Path | None = None
     file_format: str | None = None
+    escape_formulas: bool = False
     overwrite: bool = False
     student_folder: Path | None = None
     student: str | None = None
@@ -122,6 +124,7 @@ class LabellingRun:
                 file_format=file_format,
                 text_column=self.text_column,
                 lines=self.lines,
+                escape_formulas=self.escape_formulas,
             )
         for sentence in labelling.summary():
             self.say(sentence)

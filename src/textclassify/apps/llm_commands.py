@@ -47,7 +47,7 @@ def estimate(
     with session(debug=ctx.obj) as say:
         from textclassify.apps import estimating
         from textclassify.apps.models import load_model
-        from textclassify.apps.training import data_of
+        from textclassify.apps.training_data import data_of
 
         if model is not None:
             found = estimating.estimate_file(load_model(model), file, text_column=text_column, lines=lines)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from textclassify.core.contract import TextClassifier, load
+from textclassify.core.contract import TextClassifier
+from textclassify.core.saved_classifiers import load
 from textclassify.core.storage import MANIFEST
 from textclassify.errors import StorageError
 
@@ -31,9 +32,9 @@ def load_model(folder: Path) -> TextClassifier:
     """
     if folder.suffix.lower() in CONFIGURATIONS and not folder.is_dir():
         from textclassify.runs.build import build_llm
-        from textclassify.runs.config import Config
+        from textclassify.runs.settings import resolved
 
-        return build_llm(Config.of(folder))
+        return build_llm(resolved(folder, {}).config)
     if folder.is_file():
         raise StorageError(f"{str(folder)!r} is a file; name the folder that `train` wrote, such as run/{MODEL_FOLDER}")
     inside = folder / MODEL_FOLDER

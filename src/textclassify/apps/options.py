@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,6 +54,14 @@ Sets = Annotated[
         help="Also give each text a set of labels; at most this share of the sets misses the right one, such as 0.1.",
     ),
 ]
+EscapeFormulas = Annotated[
+    bool,
+    typer.Option(
+        "--escape-formulas",
+        help="In CSV, put a ' before texts and column names that a spreadsheet would run as a formula, as they begin "
+        "with = + - @ or a tab. Numbers stay as they are. Without it, every text comes out as it went in.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output instead of a table.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")]
 TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column of the texts; else recognised.")]
@@ -65,11 +73,43 @@ LabelColumns = Annotated[
         help="Column of the labels; repeat it, or separate by commas, for 0/1 columns.",
     ),
 ]
+MultiLabel = Annotated[
+    bool | None,
+    typer.Option("--multi-label/--single-label", help="Whether a text may have several labels; else as the data show."),
+]
+MlModel = Annotated[
+    str | None,
+    typer.Option(
+        "--ml-model",
+        help="Encoder to fine-tune: a name or folder; or embedding:minilm,smollm2 to learn from models that stay "
+        "as they are, embedding:features:FOLDER from features that are kept.",
+    ),
+]
+LlmProvider = Annotated[
+    str | None,
+    typer.Option("--llm-provider", help="local, none, openai, deepseek, gemini, ...; several by commas."),
+]
+LlmModel = Annotated[str | None, typer.Option("--llm-model", help="Model of that provider; several by commas.")]
 
 
 def names_in(values: list[str] | None) -> list[str] | None:
     """Return repeated and comma-separated names as one list."""
     return [name.strip() for value in values for name in value.split(",")] if values else None
+
+
+def given(**flags: Any) -> dict[str, Any]:
+    """Return the settings that flags stand for, without those that were not typed.
+
+    `llm_provider` and `llm_model` may name several, by commas; "none" asks no language model.
+    """
+    settings = {name: value for name, value in flags.items() if value is not None}
+    for name in ("llm_provider", "llm_model"):
+        if name in settings:
+            named = [one.strip() for one in settings[name].split(",")]
+            settings[name] = named[0] if len(named) == 1 else named
+    if settings.get("llm_provider") in ("none", ""):
+        settings["llm_provider"] = None
+    return settings
 
 
 def typed() -> str:

@@ -73,6 +73,7 @@ def predict_stream(
     text_column: str | None = None,
     lines: bool = False,
     probabilities: bool = False,
+    escape_formulas: bool = False,
 ) -> None:
     """Write the rows of a file with their answers to a stream; `answering` counts them.
 
@@ -84,6 +85,7 @@ def predict_stream(
         text_column: None = as in training, else recognised.
         lines: every line is a text by itself.
         probabilities: also write `p_<label>` of every label.
+        escape_formulas: as for `writer_for`.
 
     Raises:
         DataError: a row cannot be read or its text is no string; the message names it.
@@ -107,7 +109,8 @@ def predict_stream(
                 text_column = "text" if lines else column_of_texts(classifier, piece, text_column)
                 sets = answering.alpha is not None
                 names = _names_of_answers(classifier, piece, probabilities=probabilities, sets=sets)
-                writer = writer_for(file_format, stream, _types(classifier, names), cast("IO[bytes]", waiting))
+                types, kept = _types(classifier, names), cast("IO[bytes]", waiting)
+                writer = writer_for(file_format, stream, types, kept, escape_formulas=escape_formulas)
             result, sets_of_piece = answering.answer(texts_of_piece(piece, str(text_column), n_rows))
             writer.write(_answered(piece, result, sets_of_piece, names, n_rows))
             n_rows += len(piece)

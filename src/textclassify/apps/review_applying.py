@@ -54,7 +54,9 @@ def apply_review(
     check_output(out, str(review), overwrite=overwrite)
     frame = read_table(file, text_column=text_column)
     options: dict[str, Any] = {"text_column": text_column, "label_columns": label_columns}
-    data, found = dataset.labelled_data(frame, **options), labelled_columns(frame, **options)
+    found = labelled_columns(frame, **options)
+    several = True if len(found.columns) > 1 else None  # 0/1 columns hold as many labels as the review says
+    data = dataset.labelled_data(frame, **options, multi_label=several)
     reviewed = read_review_file(review, data.schema)
     merged = with_reviewed(data, reviewed)
     if kind == "csv" and data.multi_label and len(found.columns) == 1:

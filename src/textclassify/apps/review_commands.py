@@ -13,6 +13,7 @@ import typer
 
 from textclassify.apps.options import (
     CacheOnly,
+    EscapeFormulas,
     Json,
     LabelColumns,
     MaxCost,
@@ -51,6 +52,7 @@ def review(
     cache_only: CacheOnly = False,
     offline: Offline = False,
     seed: Seed = None,
+    escape_formulas: EscapeFormulas = False,
     as_json: Json = False,
 ) -> None:
     """Write the texts whose gold label would teach a model most, for a person to label.
@@ -77,6 +79,7 @@ def review(
                 llm=llm,
                 seed=seed or 0,
                 overwrite=overwrite,
+                escape_formulas=escape_formulas,
             )
     _show(found, as_json=as_json)
 
@@ -94,6 +97,7 @@ def suspect_labels(
     max_cost: MaxCost = None,
     cache_only: CacheOnly = False,
     offline: Offline = False,
+    escape_formulas: EscapeFormulas = False,
     as_json: Json = False,
 ) -> None:
     """Write the rows whose label is probably wrong, for a person to decide.
@@ -117,6 +121,7 @@ def suspect_labels(
                 label_columns=names_in(label_column),
                 llm=llm,
                 overwrite=overwrite,
+                escape_formulas=escape_formulas,
             )
     _show(found, as_json=as_json, data=file)
 

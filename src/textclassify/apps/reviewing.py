@@ -59,6 +59,7 @@ def write_rows_to_label(
     llm: bool = True,
     seed: int = 0,
     overwrite: bool = False,
+    escape_formulas: bool = False,
 ) -> Review:
     """Write the unlabelled texts of a file whose labels a model would learn most from.
 
@@ -73,6 +74,7 @@ def write_rows_to_label(
         llm: whether to ask language models.
         seed: of the draw.
         overwrite: whether an existing file is replaced.
+        escape_formulas: as for `write_review_file`.
 
     Raises:
         DataError: the texts cannot be used, or none is left.
@@ -95,7 +97,7 @@ def write_rows_to_label(
     notes += failed
     table["row"] = kept[table["row"].to_numpy()]
     schema = LabelSchema(result.classes, multi_label=result.multi_label)
-    write_review_file(table, out, labels=schema, overwrite=overwrite)
+    write_review_file(table, out, labels=schema, overwrite=overwrite, escape_formulas=escape_formulas)
     drawn = int((table[CHOSEN_BY] == RANDOM).sum())
     ranked = len(table) - drawn - int((table["score"].isna() & (table[CHOSEN_BY] != RANDOM)).sum())
     first = (
@@ -114,6 +116,7 @@ def write_label_errors(
     label_columns: Sequence[str] | None = None,
     llm: bool = True,
     overwrite: bool = False,
+    escape_formulas: bool = False,
 ) -> Review:
     """Write the rows of a labelled file whose label is probably wrong.
 
@@ -126,6 +129,7 @@ def write_label_errors(
         label_columns: None = as in training, else recognised.
         llm: whether to ask language models about rows that the model was not trained on.
         overwrite: whether an existing file is replaced.
+        escape_formulas: as for `write_review_file`.
 
     Raises:
         DataError: the texts or labels cannot be used; the message names the file and the row.
@@ -140,7 +144,7 @@ def write_label_errors(
         honest = honest_scores(classifier, data, llm=llm)
     table = label_errors(honest.scores, data, judged_by=honest.judged_by.tolist())
     written = table[:n]
-    write_review_file(written, out, labels=data.schema, overwrite=overwrite)
+    write_review_file(written, out, labels=data.schema, overwrite=overwrite, escape_formulas=escape_formulas)
     judged = ", ".join(f"{count:,} {_HOW[way]}" for way, count in Counter(honest.judged_by.tolist()).items())
     conflicts = int(conflicting(data.wording_ids, data.gold).sum())
     notes = [

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any, Protocol
 
 from textclassify.apps.row_streams import Row
+from textclassify.core.csv_cells import escaped_cell
 from textclassify.core.texts import listed
 from textclassify.errors import DataError
 
@@ -29,7 +30,14 @@ class RowWriter(Protocol):
         """Finish the file."""
 
 
-def writer_for(file_format: str, stream: IO[bytes], types: Mapping[str, Any], waiting: IO[bytes]) -> RowWriter:
+def writer_for(
+    file_format: str,
+    stream: IO[bytes],
+    types: Mapping[str, Any],
+    waiting: IO[bytes],
+    *,
+    escape_formulas: bool = False,
+) -> RowWriter:
     """Return what writes rows in a format to a binary stream.
 
     Args:
@@ -37,18 +45,27 @@ def writer_for(file_format: str, stream: IO[bytes], types: Mapping[str, Any], wa
         stream: binary.
         types: Python's type, or a list of one type, of columns whose type is known beforehand.
         waiting: an empty temporary file, for a format whose columns are known at the end only.
+        escape_formulas: whether texts in CSV get a quotation mark where a spreadsheet would run them as a formula.
 
     """
     if file_format == "parquet":
         return ParquetWriter(stream, types, waiting)
-    return CsvWriter(stream) if file_format == "csv" else JsonLinesWriter(stream)
+    return CsvWriter(stream, escape_formulas=escape_formulas) if file_format == "csv" else JsonLinesWriter(stream)
 
 
 class CsvWriter:
-    """CSV with a header; lists are written as JSON, missing values as empty cells."""
+    """CSV with a header; lists are written as JSON, missing values as empty cells.
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    Args:
+        stream: binary.
+        escape_formulas: whether texts get a quotation mark where a spreadsheet would run them as a formula; so do the
+            names of columns. Numbers stay as they are.
+
+    """
+
+    def __init__(self, stream: IO[bytes], *, escape_formulas: bool = False) -> None:
         self._stream = stream
+        self._shown = escaped_cell if escape_formulas else _as_it_is
         self._columns: list[str] = []
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -61,13 +78,13 @@ class CsvWriter:
         buffer = io.StringIO(newline="")
         if not self._columns:
             self._columns = _all_columns(rows)
-            csv.writer(buffer, lineterminator="\n").writerow(self._columns)
+            csv.writer(buffer, lineterminator="\n").writerow(map(self._shown, self._columns))
         writer = csv.DictWriter(buffer, self._columns, lineterminator="\n")
         for row in rows:
             extra = row.keys() - set(self._columns)
             if extra:
                 raise DataError(f"a row has a column {min(extra)!r} that the first rows lack; pass --format jsonl")
-            writer.writerow({name: _as_cell(value) for name, value in row.items()})
+            writer.writerow({name: self._shown(_as_cell(value)) for name, value in row.items()})
         self._stream.write(buffer.getvalue().encode())
         self._stream.flush()
 
@@ -173,6 +190,10 @@ def _as_cell(value: Any) -> Any:
         return _as_json(value)
     plain = _plain(value)
     return "" if plain is None else plain
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _as_json(value: Any) -> str:

@@ -8,15 +8,31 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from textclassify.apps.models import MODEL_FOLDER, is_model
 from textclassify.errors import StorageError
+from textclassify.runs.recording.run_files import COSTS_FILE, METRICS_FILE, PREDICTIONS_FILE, RUN_FILE
+from textclassify.runs.recording.run_folder import RUNNING
+from textclassify.runs.recording.run_record import Run
 from textclassify.runs.report import EVALUATION_FILE, REPORT_FILE
 
 CONFIG_FILE = "config.yaml"
-_OURS = (MODEL_FOLDER, CONFIG_FILE, REPORT_FILE, EVALUATION_FILE)
+_OURS = (
+    MODEL_FOLDER,
+    CONFIG_FILE,
+    REPORT_FILE,
+    EVALUATION_FILE,
+    RUN_FILE,
+    METRICS_FILE,
+    COSTS_FILE,
+    PREDICTIONS_FILE,
+    "report.html",
+    "plots",
+)
+"""What a run's folder may hold, with what is made of it later."""
 _LOCK = ".textclassify.lock"
 _NEW = ".textclassify-new-"
 
@@ -61,9 +77,11 @@ def claimed(folder: Path, *, overwrite: bool, config_file: Path | None = None) -
 
 
 def _refuse_foreign(folder: Path, *, overwrite: bool) -> None:
-    inside = [path.name for path in folder.iterdir() if path.name != _LOCK and not path.name.startswith(_NEW)]
+    inside = _inside(folder)
     if is_model(folder):
         raise StorageError(f"folder {str(folder)!r} is a saved model; name another folder with --output")
+    if inside == [RUN_FILE] and Run.open(folder).status == RUNNING:  # a run that was killed left no more
+        return
     if inside and not is_model(folder / MODEL_FOLDER):
         raise StorageError(f"folder {str(folder)!r} holds other files; name a new or empty folder with --output")
     if inside and not overwrite:
@@ -80,6 +98,34 @@ def _refuse_unwritable(folder: Path, config_file: Path | None) -> None:
             f"the run would replace its own --config {str(config_file)!r}; copy that file out of the folder, or name "
             "another --output"
         )
+
+
+@contextlib.contextmanager
+def announced(folder: Path, about: Mapping[str, Any]) -> Iterator[None]:
+    """Have a record say that a run is going on in a folder that is new; an earlier run's is left as it is.
+
+    The record goes when the block fails, so that nothing is left; when the process is killed it stays, and says
+    "running" for good.
+
+    Args:
+        folder: of the run, held by it.
+        about: what `Run.begin` is told.
+
+    """
+    is_new = not any(_inside(folder)) or _inside(folder) == [RUN_FILE]
+    if is_new:
+        Run.begin(folder, **about, counts=False)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            (folder / RUN_FILE).unlink(missing_ok=True)
+        raise
+
+
+def _inside(folder: Path) -> list[str]:
+    """Return the names of what is in a folder, but for our own marks."""
+    return [path.name for path in folder.iterdir() if path.name != _LOCK and not path.name.startswith(_NEW)]
 
 
 @contextlib.contextmanager

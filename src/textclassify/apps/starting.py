@@ -1,18 +1,35 @@
-"""The commented configuration that `textclassify init` writes."""
+"""From a data file and a few answers to the commented configuration that `textclassify init` writes."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from textclassify.apps.options import given
 from textclassify.core.columns import labelled_columns
 from textclassify.core.files import HUB, read_hub, read_table
 from textclassify.core.texts import listed
 from textclassify.errors import DataError, StorageError
-from textclassify.llm.http.providers import find_provider
+from textclassify.runs.config import Config
+
+Ask = Callable[[str, str], str]
+"""Asks a question with the answer that Enter gives, and returns what was answered."""
+DEFAULTS: Mapping[str, Any] = {
+    "test_size": 0.2,
+    "ml_model": None,
+    "linear": True,
+    "similarity": True,
+    "llm_provider": "local",
+    "llm_model": None,
+    "combiner": "auto",
+    "output_dir": "textclassify_run",
+    "random_state": 0,
+}
+"""What a new configuration says where nothing is given: so that the key is there to be changed."""
+_FILES = ("data", "test_data", "labels")
 
 
 @dataclass(frozen=True)
@@ -25,33 +42,25 @@ class Recognised:
     multi_label: bool
     n_rows: int
 
-
-@dataclass(frozen=True)
-class Answers:
-    """What the user wants; None = left open."""
-
-    data: str
-    text_column: str | None = None
-    label_columns: Sequence[str] | None = None
-    multi_label: bool | None = None
-    llm_provider: str | None = "local"
-    llm_model: str | None = None
-    ml_model: str | None = None
-    output_dir: str = "textclassify_run"
-    random_state: int = 0
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys of a configuration that say so."""
+        columns = {"text_column": self.text_column, "label_columns": list(self.label_columns)}
+        return {**columns, "multi_label": self.multi_label}
 
 
-def recognise(data: str) -> Recognised:
-    """Return what a file's columns seem to be.
+def recognise(data: str, settings: Mapping[str, Any]) -> Recognised:
+    """Return what a file's columns are, as far as the settings do not say it.
 
     Raises:
         DataError: the file cannot be read, or what its columns are cannot be told.
 
     """
-    frame = read_hub(data) if data.startswith(HUB) else read_table(data)
+    frame = read_hub(data) if data.startswith(HUB) else read_table(data, text_column=settings.get("text_column"))
     if not len(frame):
         raise DataError(f"{data} has a header but no rows; add labelled texts")
-    found = labelled_columns(frame)
+    keys = ("text_column", "label_columns", "group_column", "multi_label")
+    found = labelled_columns(frame, **{key: settings[key] for key in keys if key in settings})
     flat = found.schema.names if found.schema is not None else _names(found.answers)
     return Recognised(found.text, found.columns, tuple(map(str, flat)), found.multi_label, len(frame))
 
@@ -70,104 +79,58 @@ def in_words(found: Recognised) -> str:
     )
 
 
-def as_yaml(answers: Answers) -> str:
-    """Return a commented configuration that `textclassify train --config` takes."""
-    columns = None if answers.label_columns is None else list(answers.label_columns)
-    return f"""\
-# For `textclassify train --config`. Every key but `data` may be left out.
-# Relative paths count from the folder of this file.
-
-# ---- Data ----
-
-# CSV, TSV, JSON Lines, JSON, Parquet, or hf:name/split
-data: {_value(answers.data)}
-# Held-out texts with labels; without a file, a share of the rows is held out
-# test_data: test.csv
-test_size: 0.2
-text_column: {_value(answers.text_column)}
-# One column of names or lists, or the 0/1 columns; null = recognised
-label_columns: {_value(columns)}
-# Whether a text may have several labels; null = as the data show
-multi_label: {_value(answers.multi_label)}
-# Names with descriptions, which language models and similarity read
-# labels: labels.yaml
-
-# ---- Sources ----
-
-# Encoder to fine-tune; null = roberta-base, or the embedded one where no hub answers; embedding:minilm,smollm2 = models
-# that stay as they are, and a small network that learns from what they say of a text
-ml_model: {_value(answers.ml_model)}
-# local = in this process; openai, deepseek, gemini, ollama, ...; null = none
-llm_provider: {_value(answers.llm_provider)}
-# null = the provider's default
-llm_model: {_value(answers.llm_model)}
-# How a model elsewhere is asked: logprobs = by the chances of each label, the best where a server gives them; votes =
-# several replies; verbal = a score for each label; hard = one label; auto = logprobs, else hard
-# llm_method: auto
-# US dollars that all language models together may cost: in one training with its report, in one prediction; reached,
-# the command stops, and what was answered is kept; `textclassify estimate --config` says what to expect
-# max_cost: 5.0
-# true = language models on this machine only
-# offline: false
-# TF-IDF and a linear model, free, the baseline of every report
-linear: true
-# Likeness of a text to each label's description, free
-similarity: true
-
-# ---- Training ----
-
-# num_epochs: 10
-# batch_size: 16
-# ml_lr: 5.0e-5
-# Tokens of a text that the encoder reads
-# max_length: 256
-# Training rows that the language model is asked about
-# fusion_rows: 500
-# Share of the rows that nothing is learned from, for guarantees (from 1,000 rows on)
-# guard: 0.2
-# What must not suffer: accuracy, macro_f1, log_loss; with several labels micro_f1, macro_f1, subset_accuracy, log_loss
-# metric: accuracy
-# auto = what the data support, checked against simpler ways; mlp, embeddings, joint = one network whatever it is worth
-combiner: auto
-random_state: {answers.random_state}
-
-# ---- Answers ----
-
-# How much of what is to be labelled the language model may be asked about, where it pays most: a share, "200 calls" or
-# "$1.50"; `train` recommends one
-# llm_budget: 30%
-# Answer only where at most this share of the answers is wrong; other texts come out as abstained
-# max_risk: 0.05
-
-# ---- Output ----
-
-output_dir: {_value(answers.output_dir)}
-"""
+def asked(settings: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
+    """Return the settings with the answers to questions about what they leave open; `data` is theirs already."""
+    answers = dict(settings)
+    if "llm_provider" not in answers:
+        provider = ask("Language model (local, none, openai, deepseek, gemini, ...; several by commas)", "local")
+        answers |= given(llm_provider=provider)
+    if answers["llm_provider"] not in (None, "local"):
+        if "llm_model" not in answers:
+            answers |= given(llm_model=ask("Its model (Enter = the provider's default)", "") or None)
+        if "max_cost" not in answers:
+            cap = ask("US dollars that one training may cost at most (Enter = no cap)", "")
+            answers |= {"max_cost": cap} if cap else {}
+    if "ml_model" not in answers:
+        model = ask("Encoder to fine-tune (Enter = roberta-base, or the embedded one without a hub)", "")
+        answers |= given(ml_model=model or None)
+    if "output_dir" not in answers:
+        answers["output_dir"] = ask("Folder of the run", str(DEFAULTS["output_dir"]))
+    return answers
 
 
-def _value(value: object) -> str:
-    """Return a value as YAML on one line; JSON is YAML."""
-    return json.dumps(value, ensure_ascii=False)
+def settings_to_write(settings: Mapping[str, Any], found: Recognised, config: Path) -> dict[str, Any]:
+    """Return what a configuration file is to say: what is given, what was recognised, and usual keys to change.
 
-
-def relative_to(data: str, config: Path) -> str:
-    """Return the data's path as the configuration file has to name it."""
-    if data.startswith(HUB) or Path(data).is_absolute():
-        return data
-    return Path(os.path.relpath(data, config.parent)).as_posix()
-
-
-def checked_provider(name: str) -> str | None:
-    """Return a provider's name, or None for "none".
+    Args:
+        settings: what is given.
+        found: in the data.
+        config: the file to write.
 
     Raises:
-        ConfigError: it is unknown; the message names the nearest.
+        ConfigError: a value is wrong.
 
     """
-    name = name.strip()
-    if name in {"none", ""}:
-        return None
-    return name if name == "local" else find_provider(name).name
+    return as_file_says({**DEFAULTS, **found.settings, **settings}, config)
+
+
+def as_file_says(settings: Mapping[str, Any], config: Path) -> dict[str, Any]:
+    """Return settings as plain values, the paths of files to read made to count from the configuration's folder.
+
+    Raises:
+        ConfigError: a value is wrong.
+
+    """
+    checked = Config.of(settings).model_dump(mode="json")
+    named = {key: relative_to(str(settings[key]), config) for key in _FILES if settings.get(key) is not None}
+    return {key: named.get(key, checked[key]) for key in settings}
+
+
+def relative_to(file: str, config: Path) -> str:
+    """Return a file's path as the configuration file has to name it."""
+    if file.startswith(HUB) or Path(file).expanduser().is_absolute():
+        return file
+    return Path(os.path.relpath(file, config.parent)).as_posix()
 
 
 def write_new(path: Path, content: str, *, overwrite: bool) -> None:

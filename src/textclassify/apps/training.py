@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import shlex
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -17,26 +18,25 @@ from textclassify.apps.configured import configured_limits
 from textclassify.apps.failures import InterruptedRunError, as_typed
 from textclassify.apps.models import MODEL_FOLDER
 from textclassify.apps.pricing import price_per_call
-from textclassify.apps.run_folders import CONFIG_FILE, claimed, staged
+from textclassify.apps.run_folders import CONFIG_FILE, announced, claimed, staged
+from textclassify.apps.training_data import FoundData, read_data
 from textclassify.auto import AutoFusionClassifier
-from textclassify.core import dataset
-from textclassify.core.columns import labelled_columns
-from textclassify.core.files import HUB, read_hub, read_table
 from textclassify.core.findings import describe
-from textclassify.core.labels import LabelSchema
 from textclassify.core.storage import replies_folder
-from textclassify.core.texts import listed
-from textclassify.core.types import TrainingData
-from textclassify.errors import ConfigError, DataError
+from textclassify.errors import ConfigError
+from textclassify.llm.store.spending import Spending, counted
 from textclassify.runs.advice import Advice, advice_on
-from textclassify.runs.config import Config, read_settings
+from textclassify.runs.config import Config
 from textclassify.runs.evaluation import Evaluation, evaluate
+from textclassify.runs.recording.prediction_table import hashes_of
+from textclassify.runs.recording.run_facts import data_facts, thresholds_of
+from textclassify.runs.recording.run_files import new_id
+from textclassify.runs.recording.run_metrics import metrics_of
+from textclassify.runs.recording.run_record import Run
 from textclassify.runs.report import REPORT_FILE, RunFacts, write_report
 from textclassify.runs.systems import json_safe
 
 DEFAULT_OUTPUT = Path("textclassify_run")
-FEWEST_TO_SPLIT = 50
-"""Rows below which none is held out: a test on fewer than ten texts tells nothing."""
 _TYPEABLE = re.compile(r"[A-Za-z][A-Za-z0-9 ,.?]{14,70}")
 
 
@@ -99,19 +99,6 @@ def _example(evaluation: Evaluation | None) -> str:
     return min(texts, key=len, default="Write a text here.")
 
 
-def settings_of(config_file: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a file with the given flags put over it.
-
-    Raises:
-        ConfigError: the file cannot be read, or a key or value is wrong.
-
-    """
-    settings = {} if config_file is None else read_settings(config_file)
-    settings |= flags
-    Config.of(settings)
-    return settings
-
-
 def train(
     settings: Mapping[str, Any],
     *,
@@ -120,6 +107,7 @@ def train(
     command: str,
     say: Callable[[str], None],
     config_file: Path | None = None,
+    origins: Mapping[str, str] | None = None,
 ) -> TrainedRun:
     """Train, evaluate, save and report; the folder is checked before anything is computed.
 
@@ -130,6 +118,7 @@ def train(
         command: what was typed, for the report.
         say: called with a sentence as soon as it is known.
         config_file: where the settings were read from; it is never replaced.
+        origins: where each setting comes from, for the record.
 
     Raises:
         DataError: the data cannot be used.
@@ -140,69 +129,133 @@ def train(
     config = Config.of(settings)
     if config.data is None:
         raise ConfigError("no training data named; pass a file: textclassify train DATA, or set `data` in --config")
+    started = dt.datetime.now(dt.UTC)
     with claimed(output, overwrite=overwrite, config_file=config_file):
         start = perf_counter()
-        found = _read(config, say)
+        found = read_data(config, say)
         for finding in found.findings:
             say(f"data: {as_typed(finding)}")
-        facts = _Facts(output, command, found.held_out, found.findings, {"reading": perf_counter() - start})
+        about = _about(found, output, command, origins or {}, started)
+        training = _Training(found, output, command, about, {"reading": perf_counter() - start})
         try:
-            with configured_limits(config):
-                return _run(found.config, found.data, found.test, facts)
+            with configured_limits(config), announced(output, about):
+                return training.run()
         except KeyboardInterrupt:
             raise InterruptedRunError(_kept(config, output)) from None
 
 
+def _about(
+    found: FoundData, output: Path, command: str, origins: Mapping[str, str], started: dt.datetime
+) -> dict[str, Any]:
+    """Return what `Run.begin` is told about a training."""
+    config = found.config
+    return {
+        "name": output.resolve().name,
+        "config": config,
+        "origins": origins,
+        "labels": found.data.schema,
+        "data": data_facts(found.data, str(config.data)),
+        "test_data": data_facts(found.test, str(config.test_data or config.data)),
+        "seeds": config.random_state,
+        "command": command,
+        "started": started,
+        "run_id": new_id(started),
+    }
+
+
 @dataclass(frozen=True)
-class _Facts:
+class _Training:
+    """A training whose data are read and whose folder is held.
+
+    Args:
+        found: configuration and data.
+        output: folder of the run.
+        command: what was typed.
+        about: what `Run.begin` is told.
+        seconds: what each part took so far.
+
+    """
+
+    found: FoundData
     output: Path
     command: str
-    held_out: str
-    findings: list[str]
+    about: Mapping[str, Any]
     seconds: dict[str, float]
 
-
-def _run(config: Config, data: TrainingData, test: TrainingData | None, facts: _Facts) -> TrainedRun:
-    start = perf_counter()
-    settings = config.model_dump(mode="json", exclude_unset=True)
-    classifier = AutoFusionClassifier(settings).fit(data)
-    facts.seconds["training"] = perf_counter() - start
-    start = perf_counter()
-    policy, evaluation = config.policy(), None
-    price = price_per_call(classifier, data.texts)
-    advice = advice_on(classifier.ensemble_, policy, cost_per_call=price)
-    facts.seconds["advice"] = perf_counter() - start
-    start = perf_counter()
-    if test is not None:
-        evaluation = evaluate(
-            classifier,
-            test,
-            groups=test.groups,
-            seen_row_ids=data.wording_ids,
-            policy=policy,
-            cost_per_call=price,
-            random_state=config.random_state,
+    def run(self) -> TrainedRun:
+        """Return the run after everything was computed and written."""
+        config, data = self.found.config, self.found.data
+        settings = config.model_dump(mode="json", exclude_unset=True)
+        with self._timed("training") as spent:
+            classifier = AutoFusionClassifier(settings).fit(data)
+        costs = {"training": spent}
+        with self._timed("advice"):
+            price = price_per_call(classifier, data.texts)
+            advice = advice_on(classifier.ensemble_, config.policy(), cost_per_call=price)
+        evaluation = None
+        if self.found.test is not None:
+            with self._timed("evaluation") as costs["evaluation"]:
+                evaluation = self._evaluation(classifier, price)
+        of_part = describe(data)  # counted in the rows that were learned from; the facts count in those of the file
+        own = (one for one in classifier.findings_ if one not in of_part)
+        findings = tuple(dict.fromkeys([*self.found.findings, *own]))
+        run = TrainedRun(
+            self.output, classifier, evaluation, advice, findings, len(data), self.found.held_out, self.seconds
         )
-        facts.seconds["evaluation"] = perf_counter() - start
-    of_part = describe(data)  # counted in the rows that were learned from; the facts count in those of the file
-    findings = tuple(dict.fromkeys([*facts.findings, *(one for one in classifier.findings_ if one not in of_part)]))
-    run = TrainedRun(facts.output, classifier, evaluation, advice, findings, len(data), facts.held_out, facts.seconds)
-    for_report = RunFacts(
-        title=f"Fusion of {', '.join(classifier.ensemble_.sources_)} on {config.data}",
-        findings=findings,
-        settings=settings,
-        commands=[facts.command, run.next_command],
-        training_rows=len(data),
-        held_out=facts.held_out,
-        seconds=facts.seconds,
-        predict_command=run.predict_command,
-    )
-    with staged(facts.output) as folder:
-        classifier.save(folder / MODEL_FOLDER)
-        written = yaml.safe_dump(_from_anywhere(settings), sort_keys=False, allow_unicode=True)
-        (folder / CONFIG_FILE).write_text(written, encoding="utf-8")
-        write_report(folder, evaluation, for_report, classifier.ensemble_.ladder_report_, advice)
-    return run
+        self._write(run, settings, costs)
+        return run
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[Spending]:
+        """Note how long a part takes, and give what its language models do."""
+        start = perf_counter()
+        with counted() as spending:
+            yield spending
+        self.seconds[part] = perf_counter() - start
+
+    def _evaluation(self, classifier: AutoFusionClassifier, price: float | None) -> Evaluation:
+        test, config = self.found.test, self.found.config
+        with config.limited():  # answers about test texts are kept where the configuration says
+            return evaluate(
+                classifier,
+                test,
+                groups=None if test is None else test.groups,
+                seen_row_ids=self.found.data.wording_ids,
+                policy=config.policy(),
+                cost_per_call=price,
+                random_state=config.random_state,
+            )
+
+    def _write(self, run: TrainedRun, settings: Mapping[str, Any], costs: Mapping[str, Spending]) -> None:
+        ladder = run.classifier.ensemble_.ladder_report_
+        for_report = RunFacts(
+            title=f"Fusion of {', '.join(run.classifier.ensemble_.sources_)} on {self.found.config.data}",
+            findings=run.findings,
+            settings=settings,
+            commands=[self.command, run.next_command],
+            training_rows=run.training_rows,
+            held_out=run.held_out,
+            seconds=self.seconds,
+            predict_command=run.predict_command,
+        )
+        with staged(self.output) as folder, Run.begin(folder, **self.about) as record:
+            run.classifier.save(folder / MODEL_FOLDER, card=self._card(run))
+            written = yaml.safe_dump(_from_anywhere(settings), sort_keys=False, allow_unicode=True)
+            (folder / CONFIG_FILE).write_text(written, encoding="utf-8")
+            record.note(thresholds=thresholds_of(run.classifier))
+            if run.evaluation is not None:
+                record.save_predictions(run.evaluation)
+                record.save_metrics(run.evaluation)
+            record.save_costs(costs)
+            write_report(folder, run.evaluation, for_report, ladder, run.advice)
+            record.finish(self.seconds)
+
+    def _card(self, run: TrainedRun) -> dict[str, Any]:
+        """Return what the model card says of how good the model is, and on which texts that was measured."""
+        if run.evaluation is None:
+            return {"metrics": {}}
+        measured_on = {key: value for key, value in hashes_of(run.evaluation.data).items() if key in {"rows", "sha256"}}
+        return {"metrics": metrics_of(run.evaluation), "data": {"measured on": measured_on}}
 
 
 def _from_anywhere(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,98 +267,9 @@ def _from_anywhere(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def labelled_file(config: Config, source: str, schema: LabelSchema | None) -> TrainingData:
-    """Return the labelled texts in a file, or in a split of a hub's data set, read as the configuration says.
-
-    Raises:
-        DataError: they cannot be used; the message names the file.
-
-    """
-    return _labelled(config, source, schema)[0]
-
-
-def _labelled(config: Config, source: str, schema: LabelSchema | None) -> tuple[TrainingData, str, tuple[str, ...]]:
-    """Return labelled texts, the column that held the texts and those that held the labels."""
-    options: dict[str, Any] = {
-        "text_column": config.text_column,
-        "label_columns": config.label_columns,
-        "group_column": config.group_column,
-        "multi_label": config.multi_label if schema is None else schema.multi_label or config.multi_label,
-        "schema": schema,
-    }
-    try:
-        frame = read_hub(source) if source.startswith(HUB) else read_table(source, text_column=config.text_column)
-        data = dataset.labelled_data(frame, **options)
-        with warnings.catch_warnings(action="ignore"):  # said by the line above already
-            found = labelled_columns(frame, **options)
-    except DataError as error:
-        raise type(error)(str(error) if source in str(error) else f"{source}: {error}") from error
-    return data, found.text, found.columns
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The configuration with the columns that were found, and what the files hold; rows in findings are the file's."""
-
-    config: Config
-    data: TrainingData
-    test: TrainingData | None
-    held_out: str
-    findings: list[str]
-
-
-def data_of(config_file: Path | None, say: Callable[[str], None]) -> tuple[Config, TrainingData, TrainingData | None]:
-    """Return a configuration with the columns that were found, its training data, and its test data if there are any.
-
-    Raises:
-        ConfigError: the configuration cannot be read or names no data.
-        DataError: the data cannot be used.
-
-    """
-    config = Config.of(settings_of(config_file, {}))
-    if config.data is None:
-        raise ConfigError(f"{str(config_file)!r} names no training data; set `data` in it")
-    found = _read(config, say)
-    return found.config, found.data, found.test
-
-
-def _read(config: Config, say: Callable[[str], None]) -> _Found:
-    """Return the training data and the held-out data.
-
-    The columns that were found go into the configuration: `predict` must not take another one for the texts.
-    """
-    schema = None if config.labels is None else LabelSchema.of(config.labels, multi_label=config.multi_label)
-    data, text, columns = _labelled(config, str(config.data), schema)
-    say(f"{config.data}: {len(data):,} rows; texts in {text!r}, labels in {listed(map(repr, columns), 12)}")
-    config = config.model_copy(update={"text_column": text, "label_columns": config.label_columns or list(columns)})
-    if config.test_data is not None:
-        test = labelled_file(config, str(config.test_data), data.schema)
-        return _Found(config, data, test, f"from {config.test_data}", describe(data, test))
-    if len(data) < FEWEST_TO_SPLIT:
-        say(
-            f"{len(data)} rows are too few to hold any out (fewer than {FEWEST_TO_SPLIT}): all are learned from, and "
-            "quality is not measured; name test texts with --test-data to have it measured"
-        )
-        return _Found(config, data, None, "", describe(data))
-    training, test = _split(data, config)
-    held_out = f"{len(test)} of {len(data)} rows held out at random (seed {config.random_state})"
-    say(f"no test data named: {held_out}; the model learns from the other {len(training)}")
-    return _Found(config, training, test, held_out, describe(data))
-
-
-def _split(data: TrainingData, config: Config) -> tuple[TrainingData, TrainingData]:
-    try:
-        return dataset.split(data, config.test_size, random_state=config.random_state)
-    except DataError as error:
-        raise DataError(
-            f"{config.data}: no row can be held out of {len(data)}: rows of one wording or group stay together, and "
-            "each label keeps one of its texts for training; add texts, or name other ones with --test-data"
-        ) from error
-
-
 def _kept(config: Config, output: Path) -> str:
     answers = ""
     if any(provider != "local" for provider, _ in config.llms):
-        where = replies_folder(config.cache_dir)
+        where = replies_folder(config.replies_in_fit)
         answers = f"; answers of the language model are kept in {str(where)!r} and will not be asked again"
     return f"no model was written to {str(output)!r}, and what was there before is untouched{answers}"
