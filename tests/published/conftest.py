@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from textclassify.models.sources import EMBEDDED_ENCODER, PATHS_VARIABLE, resolve
 
+from ..loopback import LoopbackModel  # noqa: TID252 - a helper of several folders of tests
 from ..tiny_encoder import tiny_encoder_in  # noqa: TID252 - a helper of several folders of tests
 
 MEANT = {
@@ -27,47 +26,9 @@ MEANT = {
 """Words that say which labels a text has: to the server, and to whoever reads the rows."""
 
 
-class Provider(ThreadingHTTPServer):
-    """A language model on this machine that knows the words above; it keeps what it was asked, and with which key."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answering)
-        self.asked: list[str] = []
-        self.models: set[str] = set()
-        self.keys: set[str] = set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-
-class _Answering(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Provider
-
-    def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append(request["messages"][-1]["content"])
-        self.server.models.add(request["model"])
-        self.server.keys.add(str(self.headers["Authorization"]).removeprefix("Bearer "))
-        message = {"role": "assistant", "content": answer_to(request)}
-        choice = {"index": 0, "finish_reason": "stop", "message": message}
-        body = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 100, "completion_tokens": 2}}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Keep standard error to the tests."""
-
-
-def answer_to(request: dict[str, object]) -> str:
+def answer_to(request: dict[str, Any]) -> str:
     """Return the labels of the text among those that the request offers, as its instructions want them."""
-    rules, *_, question = (str(message["content"]) for message in request["messages"])  # type: ignore[attr-defined]
+    rules, *_, question = (str(message["content"]) for message in request["messages"])
     offered = [label for label in MEANT if f": {label}" in rules]
     fitting = [label for label in offered if any(word in question.lower() for word in MEANT[label])]
     if "all labels that fit" in rules:
@@ -76,19 +37,15 @@ def answer_to(request: dict[str, object]) -> str:
 
 
 @pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackModel]:
     """Return a language model on this machine that answers in the place of all three providers."""
-    with Provider() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with LoopbackModel(answer_to).serving() as server:
         monkeypatch.delenv("TEXTCLASSIFY_OFFLINE", raising=False)
         monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
         for name in ("DEEPSEEK", "OPENAI", "GEMINI"):
             monkeypatch.setenv(f"{name}_BASE_URL", server.url)
             monkeypatch.setenv(f"{name}_API_KEY", f"fake-key-of-{name.lower()}")
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

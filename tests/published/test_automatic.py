@@ -36,7 +36,7 @@ def test_several_providers_are_several_sources(provider, quick):
     config = {**quick, "llm_provider": ["deepseek", "openai"], "llm_model": ["deepseek-chat", "gpt-4o-mini"]}
     classifier = AutoFusionClassifier(config).fit(sentiment_frame(24))
     assert {"llm_deepseek", "llm_openai"} <= set(classifier.ensemble_.sources_)
-    assert provider.models == {"deepseek-chat", "gpt-4o-mini"}
+    assert {request["model"] for request in provider.requests} == {"deepseek-chat", "gpt-4o-mini"}
 
 
 def test_without_a_provider_nobody_is_asked(provider, quick):

@@ -81,7 +81,7 @@ def test_several_language_models_are_members_by_themselves(ml_model, llm_model, 
     fusion.fit(TRAINING)
 
     assert sum(one.asks_llm for one in fusion.sources_.values()) == 3
-    assert provider.models == {"deepseek-chat", "gpt-4o-mini", "gemini-2.5-flash"}
+    assert {request["model"] for request in provider.requests} == {"deepseek-chat", "gpt-4o-mini", "gemini-2.5-flash"}
     assert provider.keys == {f"fake-key-of-{name}" for name in ("deepseek", "openai", "gemini")}
 
 
