@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from textclassify.apps.cli import app
+
+from ..loopback import LoopbackModel  # noqa: TID252 - a helper of several folders of tests
 
 WORDS = {"billing": "invoice charge payment card", "delivery": "parcel late courier tracking"}
 FAST = "encoder: false\nsimilarity: false\nllm_provider: null\n"
@@ -79,55 +80,19 @@ def json_lines(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-class LanguageModel(ThreadingHTTPServer):
-    """A language model on this machine, whose every answer is paid for: $0.00021 at the price of gpt-4o-mini."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answering)
-        self.asked: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-
-class _Answering(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: LanguageModel
-
-    def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        text = request["messages"][-1]["content"]
-        self.server.asked.append(text)
-        label = next(label for label, words in WORDS.items() if any(word in text for word in words.split()))
-        message = {"role": "assistant", "content": label}
-        choice = {"index": 0, "finish_reason": "stop", "message": message}
-        usage = {"prompt_tokens": 1000, "completion_tokens": 100}
-        body = json.dumps({"choices": [choice], "usage": usage}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Keep standard error to the command."""
+def _named_by_its_words(request: dict[str, Any]) -> str:
+    text = request["messages"][-1]["content"]
+    return next(label for label, words in WORDS.items() if any(word in text for word in words.split()))
 
 
 @pytest.fixture
-def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[LanguageModel]:
-    """Return a paid language model on this machine that answers in the place of OpenAI."""
-    with LanguageModel() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackModel]:
+    """Return a paid model that answers in the place of OpenAI: $0.00021 an answer at the price of gpt-4o-mini."""
+    with LoopbackModel(_named_by_its_words, usage=(1000, 100)).serving() as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
         monkeypatch.delenv("TEXTCLASSIFY_OFFLINE", raising=False)
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -183,7 +183,7 @@ def test_a_model_of_another_version_is_refused(run, folder: Path, model: Path) -
     (folder / "new").mkdir()
     (folder / "new" / MANIFEST).write_text(json.dumps(manifest | {"format": 99}))
 
-    assert_one_clear_line(run("predict", "new", "test.csv"), "has format 99", "train again")
+    assert_one_clear_line(run("predict", "new", "test.csv"), "has format 99", "upgrade it")
 
 
 @pytest.mark.parametrize(

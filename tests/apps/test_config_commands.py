@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from textclassify.apps import starting
+from textclassify.errors import ConfigError
 from textclassify.runs.config import Config
 from textclassify.runs.configuring.config_schema import config_schema
 
@@ -50,12 +51,65 @@ def test_questions_are_asked_about_what_no_flag_says() -> None:
         questions.append(question.partition(" ")[0])
         return {"Language": "deepseek", "US": "1.50"}.get(questions[-1], default)
 
-    paid = starting.asked({"data": "x.csv"}, ask)
-    free = starting.asked({"data": "x.csv", "llm_provider": "local", "ml_model": "minilm", "output_dir": "o"}, ask)
+    paid = starting.asked({"data": "x.csv"}, ask, questions.append)
+    free = starting.asked(
+        {"data": "x.csv", "llm_provider": "local", "ml_model": "minilm", "output_dir": "o"}, ask, print
+    )
 
     assert questions == ["Language", "Its", "US", "Encoder", "Folder"]
     assert Config.of(paid).max_cost == 1.5
     assert free == {"data": "x.csv", "llm_provider": "local", "ml_model": "minilm", "output_dir": "o"}
+
+
+def test_a_wrong_answer_is_asked_for_again() -> None:
+    """A slip of the finger costs one question, not all of them."""
+    answers = iter(["opnai", "openai", "", "$5", "5", "", ""])
+    said: list[str] = []
+
+    found = starting.asked({"data": "x.csv"}, lambda _question, _default: next(answers), said.append)
+
+    assert (found["llm_provider"], Config.of(found).max_cost) == ("openai", 5.0)
+    assert ["did you mean 'openai'" in said[0], "'max_cost' is '$5'" in said[1]] == [True, True]
+
+
+def test_a_wrong_flag_is_no_question() -> None:
+    """Asking again could not mend it."""
+    with pytest.raises(ConfigError, match="random_state"):
+        starting.asked({"data": "x.csv", "random_state": -5}, lambda question, _: question, print)
+
+
+@pytest.mark.parametrize("file", ["train.csv", "test.csv", "labels.yaml"])
+def test_init_never_replaces_the_data(run, folder: Path, file: str) -> None:
+    """Even with --overwrite: what a configuration is about is not written over."""
+    (folder / "labels.yaml").write_text("[billing, delivery]\n", encoding="utf-8")
+    before = (folder / file).read_bytes()
+    words = ["--data", "train.csv", "--test-data", "test.csv", "--labels", "labels.yaml", "--overwrite"]
+
+    assert_one_clear_line(run("init", file, *words), f"{file!r} is ", "name another file")
+    assert (folder / file).read_bytes() == before
+
+
+@pytest.mark.parametrize("flag", ["--test-data", "--labels"])
+def test_init_looks_at_every_file_that_it_names(run, folder: Path, flag: str) -> None:
+    """Else the mistake shows after the training has begun."""
+    assert_one_clear_line(run("init", "my.yaml", "--data", "train.csv", flag, "nope.csv"), "'nope.csv'")
+    assert not (folder / "my.yaml").exists()
+
+
+@pytest.mark.parametrize("words", [["init", "--data", "train.csv"], ["schema", "--out"]])
+def test_a_folder_is_not_overwritten_by_a_file(run, folder: Path, words: list[str]) -> None:
+    """--overwrite is no remedy there."""
+    (folder / "made").mkdir()
+
+    assert_one_clear_line(run(*words, "made"), "'made' is a folder; name a file")
+    assert_one_clear_line(run("validate", "made"), "'made' cannot be read: Is a directory; name a YAML file")
+
+
+def test_validate_sees_that_nothing_is_switched_on(run, folder: Path) -> None:
+    """A training would refuse it, too."""
+    (folder / "off.yaml").write_text(f"{FREE}linear: false\n", encoding="utf-8")
+
+    assert_one_clear_line(run("validate", "off.yaml"), "off.yaml:4: every source is switched off; set one of")
 
 
 def test_init_refuses_what_train_would_refuse(run, folder: Path) -> None:

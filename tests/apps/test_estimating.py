@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -19,6 +20,7 @@ from textclassify.apps.estimating import (
     texts_in,
 )
 from textclassify.apps.terminal import session
+from textclassify.core.storage import replies_folder, replies_kept_in
 from textclassify.errors import ConfigError, DataError
 from textclassify.llm.money.estimates import Estimate
 from textclassify.llm.money.prices import Price
@@ -178,6 +180,27 @@ def test_the_test_rows_are_asked_about_as_well():
     assert run.total.rows == 75
     assert "llm is asked about 60 of 60 training rows" in run.notes
     assert "training" in shown(run)
+
+
+class Whereabouts(PricedClassifier):
+    """One that notes in which folder it would look for its answers."""
+
+    looked_in: ClassVar[list[Path]] = []
+
+    def estimate(self, texts):
+        self.looked_in.append(replies_folder())
+        return super().estimate(texts)
+
+
+def test_answers_about_test_rows_are_looked_for_where_they_are_kept(tmp_path):
+    """A prediction keeps them apart from those in training, where the configuration says so."""
+    data, test = messages(60), messages(9)
+    fusion = FusionEnsemble({"llm": oracle(data, kind=Whereabouts), "linear": LinearClassifier()}, LABELS)
+    Whereabouts.looked_in.clear()
+    with replies_kept_in(tmp_path / "training"):
+        estimate_fit(fusion, data, test, test_replies=tmp_path / "test")
+
+    assert Whereabouts.looked_in == [tmp_path / "training", tmp_path / "test"]
 
 
 def test_a_configuration_without_language_models_asks_nobody():

@@ -80,7 +80,7 @@ def test_the_pieces_of_a_fusions_prediction_share_one_budget(run, llm, folder: P
     """Though each of its calls could have one of its own."""
     monkeypatch.setattr(predicting, "PIECE_OF_REMOTE", 4)
     trained_with_llm().save(folder / "fused")
-    llm.asked.clear()
+    llm.requests.clear()
     lines = "".join(f"a parcel, {number}\n" for number in range(100))
 
     stopped = run("predict", "fused", "-", "--lines", "--max-cost", FEW_DOLLARS * 8, stdin=lines)
@@ -150,7 +150,7 @@ def test_what_training_might_cost_is_no_cap_on_what_its_model_does_later(run, ll
     classifier = trained_with_llm()
     classifier.config = {**classifier.config, "max_cost": FEW_DOLLARS}
     classifier.save(folder / "fused")
-    llm.asked.clear()
+    llm.requests.clear()
 
     assert run("evaluate", "fused", "test.csv", *words).exit_code == (3 if words else 0)
     assert (len(llm.asked) < 6) == bool(words)
@@ -216,7 +216,7 @@ def test_a_template_is_found_from_the_runs_folder_and_is_no_path_in_a_model(run,
     assert written["prompt_template"] == str(folder / "ask.txt")
     assert "ask.txt" not in (folder / "out" / "model" / "textclassify.json").read_text(encoding="utf-8")
     (folder / "ask.txt").unlink()
-    llm.asked.clear()
+    llm.requests.clear()
     textclassify.load(folder / "out" / "model").predict(["a new parcel"])
     assert "My own question" in llm.asked[0]
 
@@ -224,7 +224,7 @@ def test_a_template_is_found_from_the_runs_folder_and_is_no_path_in_a_model(run,
 def test_an_estimate_asks_nothing_and_tells_of_the_cap(run, llm, zero_shot, folder: Path) -> None:
     """Of a prediction by a model or by a configuration, and of a training run."""
     trained_with_llm().save(folder / "fused")
-    llm.asked.clear()
+    llm.requests.clear()
 
     found = json.loads(run("estimate", "fused", "test.csv", "--json").stdout)
     assert found["total"]["rows"] == 24

@@ -54,6 +54,17 @@ def test_a_folder_that_is_no_run_says_so(run, folder: Path) -> None:
     assert_one_clear_line(run("report", "empty"), "'empty' holds no run", "textclassify runs list")
 
 
+def test_a_page_replaces_nothing_that_nobody_named(run, folder: Path, trained: Path) -> None:
+    """A slip of the finger must not cost the data, nor the run itself."""
+    record, data = (trained / "run.json").read_bytes(), (folder / "train.csv").read_bytes()
+
+    assert_one_clear_line(run("report", trained, "--out", "train.csv"), "'train.csv' exists; pass --overwrite")
+    lost = run("report", trained, "--out", "trained/run.json", "--overwrite")
+    assert_one_clear_line(lost, "belongs to the run itself")
+    assert ((trained / "run.json").read_bytes(), (folder / "train.csv").read_bytes()) == (record, data)
+    assert run("report", trained, "--out", "train.csv", "--overwrite").exit_code == 0
+
+
 def test_a_page_is_no_folder(run, folder: Path, trained: Path) -> None:
     """The remedy is a name in it."""
     (folder / "out").mkdir()

@@ -54,6 +54,20 @@ def test_the_model_card_has_the_metrics_of_the_run(trained: Path) -> None:
     assert found.facts["data"]["test"]["sha256"] in card
 
 
+def test_flags_that_exclude_each_other_are_said(run, trained: Path) -> None:
+    """One of them would be passed over in silence."""
+    for words in (["runs", "export", trained], ["predict", trained / "model", "test.csv"]):
+        result = run(*words, "--json", "--format", "csv")
+
+        assert result.exit_code == 2
+        assert "--json and --format csv exclude each other" in " ".join(result.stderr.split())
+
+
+def test_a_source_that_was_switched_off_is_shown(run, trained: Path) -> None:
+    """By default, a local model would have been asked."""
+    assert "llm_provider none" in " ".join(run("runs", "show", trained).stdout.split())
+
+
 def test_evaluating_writes_a_run(run, trained: Path, folder: Path) -> None:
     """The same model on other data is another experiment."""
     assert run("evaluate", trained / "model", "train.csv", "-o", "second").exit_code == 0

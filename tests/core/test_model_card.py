@@ -68,6 +68,14 @@ def test_an_unknown_key_of_a_card_suggests_the_nearest(tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize("metrics", ["high", {"accuracy": "high"}, {"accuracy": {"value": [1]}}])
+def test_metrics_of_a_card_are_numbers(tmp_path, metrics):
+    """Before anything is written."""
+    with pytest.raises(ConfigError, match=r"of the card .*pass"):
+        FixedClassifier({"a": [1, 0]}).save(tmp_path / "model", card={"metrics": metrics})
+    assert not (tmp_path / "model").exists()
+
+
 def test_the_card_of_a_fusion_names_its_sources(tmp_path):
     """Also through an ensemble that was loaded, whose sources are still in their folders."""
     source = FixedClassifier({text: [0.9, 0.1] if "parcel" in text else [0.2, 0.8] for text in TEXTS}, ["a", "b"])

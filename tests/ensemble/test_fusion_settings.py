@@ -105,9 +105,9 @@ def test_a_language_model_is_no_ml_model():
     ("settings", "message"),
     [
         (EnsembleConfig("voting", [LinearClassifier()]), "pass it to VotingEnsemble"),
-        (config([LinearClassifier()], fusion_lrr=1e-3), "'fusion_lrr'; did you mean 'fusion_lr'"),
-        (config([LinearClassifier()], num_epochs=3, fusion_epochs=4), "'fusion_epochs' is given twice"),
-        (EnsembleConfig("fusion", [LinearClassifier()], weights=[1.0]), "no parameter 'weights'"),
+        (config([LinearClassifier()], fusion_lrr=1e-3), "'fusion_lrr' of FusionEnsemble; did you mean 'fusion_lr'"),
+        (config([LinearClassifier()], num_epochs=3, fusion_epochs=4), "'fusion_epochs' .* has two values, 3 and 4"),
+        (EnsembleConfig("fusion", [LinearClassifier()], weights=[1.0]), "unknown option 'weights' of FusionEnsemble"),
         (config(["linear"]), "'linear'.*not a TextClassifier"),
     ],
 )
@@ -125,6 +125,23 @@ def test_the_learning_rate_is_set_on_copies(data):
     assert set(Rated.seen) == {0.5}
     assert encoder.learning_rate is None
     assert "ml_lr" not in fusion.predict(["a parcel"]).metadata["settings_without_effect"]
+
+
+class StoredAsLinear(Rated):
+    """One whose folder is that of a linear classifier."""
+
+    def _stored_parameters(self):
+        parameters = super()._stored_parameters()
+        del parameters["learning_rate"]
+        return parameters
+
+
+def test_a_learning_rate_that_was_used_is_not_called_useless_after_loading(data, tmp_path):
+    """The sources that had it are in the folder, not among the parameters."""
+    FusionEnsemble(config([StoredAsLinear()], ml_lr=0.5, n_folds=2)).fit(data).save(tmp_path / "saved")
+    loaded = FusionEnsemble.load(tmp_path / "saved")
+
+    assert "ml_lr" not in loaded.predict(["a parcel"]).metadata["settings_without_effect"]
 
 
 def test_a_learning_rate_that_nobody_has_is_named_in_the_result(data):
@@ -204,3 +221,13 @@ def test_the_networks_are_where_the_published_interface_has_them():
     assert FusionWrapper.__name__ == "FusionWrapper"
     with pytest.raises(ImportError, match="FusionNet"):
         from textclassify.ensemble.fusion import FusionNet  # noqa: F401
+
+
+def test_a_loaded_fusion_says_that_it_cannot_be_fitted_again(data, tmp_path):
+    """Its sources are in the folder, fitted; one added to it would take the place of them all."""
+    FusionEnsemble([LinearClassifier()]).fit(data).save(tmp_path / "saved")
+    loaded = FusionEnsemble.load(tmp_path / "saved")
+
+    for again in (lambda: loaded.fit(data), lambda: loaded.add_ml_model(LinearClassifier())):
+        with pytest.raises(ConfigError, match=r"this FusionEnsemble was loaded.*make a new one"):
+            again()

@@ -117,9 +117,16 @@ def test_an_ensemble_from_a_config_can_be_cloned(kind):
     ("config", "message"),
     [
         (EnsembleConfig("fusion"), "'fusion' is not for VotingEnsemble.*pass it to FusionEnsemble"),
-        (EnsembleConfig("voting", parameters={"votting": "soft"}), "no parameter 'votting'; did you mean 'voting'"),
-        (EnsembleConfig("voting", routing_rules={"a": "fixed"}), "no parameter 'routing_rules'"),
-        (EnsembleConfig("voting", parameters={"labels": ["a"], "label_columns": ["b"]}), "'labels' is given twice"),
+        (
+            EnsembleConfig("voting", parameters={"votting": "soft"}),
+            "option 'votting' of VotingEnsemble; did you mean 'voting'",
+        ),
+        (EnsembleConfig("voting", routing_rules={"a": "fixed"}), "unknown option 'routing_rules' of VotingEnsemble"),
+        (EnsembleConfig("voting", parameters={"labels": ["a"], "label_columns": ["b"]}), "has two values"),
+        (
+            EnsembleConfig("voting", parameters={"weights": [1, 2]}, weights=[3, 4]),
+            r"'weights' .* has two values, \[1, 2",
+        ),
         (EnsembleConfig("voting", models=["linear"]), "not a TextClassifier"),
     ],
 )
@@ -179,3 +186,25 @@ def test_the_module_lists_its_ensembles():
     assert textclassify.ensemble.VotingEnsemble is VotingEnsemble
     assert set(textclassify.ensemble.__all__) == set(dir(textclassify.ensemble))
     assert not hasattr(textclassify.ensemble, "VotingEnsembel")
+
+
+@pytest.mark.parametrize("kind", ENSEMBLES)
+def test_a_loaded_ensemble_says_that_it_cannot_be_fitted_again(kind, tmp_path):
+    """Its members are in the folder, fitted; one added to it would take the place of them all."""
+    data = messages(30)
+    kind([LinearClassifier()]).fit(data).save(tmp_path / "saved")
+    loaded = kind.load(tmp_path / "saved")
+
+    for again in (lambda: loaded.fit(data), lambda: loaded.add_model(LinearClassifier())):
+        with pytest.raises(ConfigError, match=f"this {kind.__name__} was loaded.*make a new one"):
+            again()
+
+
+@pytest.mark.parametrize("kind", ENSEMBLES)
+def test_what_was_learned_is_not_taken_for_given_after_loading(kind, tmp_path):
+    """An ensemble that learns its weights or rules is one that learns, also out of a folder."""
+    ensemble = kind([LinearClassifier(), LinearClassifier(random_state=1)]).fit(messages(30))
+    ensemble.save(tmp_path / "saved")
+    given = kind.load(tmp_path / "saved").get_params()
+
+    assert [given.get(name) for name in ("weights", "routing_rules")] == [None, None]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from textclassify import FusionEnsemble, LinearClassifier, TrainingData, VotingEnsemble, load
+from textclassify import FusionEnsemble, LinearClassifier, TrainingData, VotingEnsemble, WeightedEnsemble, load
 from textclassify.core.scales import Scale, Status
 from textclassify.errors import ConfigError, NotFittedError
 from textclassify.testing import FixedClassifier, check_classifier
@@ -81,6 +81,16 @@ def test_a_soft_vote_is_the_mean_of_probabilities():
     assert result.predictions == ["a"]
     assert result.probabilities[0] == pytest.approx([1.6 / 3, 1.4 / 3, 0], abs=1e-6)
     assert result.scores.scale is Scale.LOG_PROBABILITY
+
+
+def test_a_soft_vote_says_whose_votes_it_took_for_probabilities():
+    """A hard label is a probability of 1, which no mean can outweigh; whoever asks for it should be able to see it."""
+    hard = VotingEnsemble({"one": member([0.9, 0.05, 0.05])})
+    soft = member([0.2, 0.4, 0.4])
+    result = VotingEnsemble({"hard": hard, "soft": soft}, voting="soft").predict(["0"])
+    weighted = WeightedEnsemble({"hard": hard, "soft": soft}, weights=[1, 1]).predict(["0"])
+
+    assert result.metadata["votes_as_probabilities"] == weighted.metadata["votes_as_probabilities"] == ["hard"]
 
 
 def test_weights_are_votes_and_who_has_none_is_not_asked():

@@ -60,6 +60,16 @@ def test_each_asks_its_provider_at_the_address_of_the_environment(
     assert KEY in server.headers[0]["Authorization"]
 
 
+@pytest.mark.parametrize("texts", [[], ["", " "]])
+def test_nothing_to_ask_needs_no_connection(texts, server, monkeypatch, tmp_path):
+    """An empty file, or one of blank lines, is no error."""
+    monkeypatch.setenv("DEEPSEEK_BASE_URL", server.url)
+    made = DeepSeekClassifier(config(api_key=KEY), label_columns=LABELS, cache_dir=tmp_path)
+
+    assert made.predict(texts).predictions == [None] * len(texts)
+    assert server.asked == []
+
+
 def test_published_names_become_options():
     published = {"max_tokens": 20, "seed": 3, "n_samples": 4, "multi_label": True}
     found = DeepSeekClassifier(

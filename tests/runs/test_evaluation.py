@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from textclassify import FusionEnsemble, LinearClassifier, load
+from textclassify.core.labels import LabelSchema
 from textclassify.ensemble.policy import Policy
 from textclassify.errors import ConfigError, LabelError
 from textclassify.runs.evaluation import FUSION, WITHOUT_LLM, evaluate
@@ -410,3 +411,17 @@ def test_each_source_is_timed(fusion: FusionEnsemble) -> None:
 
     assert set(timing) == {"good", "llm", "other"}
     assert all(one.seconds > 0 and one.texts_per_second > 0 for one in timing.values())
+
+
+def test_the_answers_of_an_evaluation_can_be_rolled_up() -> None:
+    """They know which labels stand below which, as those of a prediction do."""
+    parents = {"ham": "mail", "spam": "mail"}
+    schema = LabelSchema(("ham", "spam", "mail"), parents=parents)
+    found = FixedClassifier({}, schema, default=[0.4, 0.5, 0.1])
+    texts, gold = [f"text {row}" for row in range(40)], ["ham", "spam"] * 20
+    fusion = FusionEnsemble({"fixed": found}, schema).fit(texts, gold)
+
+    result = evaluate(fusion, texts, gold).result
+
+    assert result is not None
+    assert set(result.roll_up(0).predictions) == {"mail"}

@@ -10,7 +10,7 @@ import pytest
 
 from textclassify.core.labels import LabelSchema
 from textclassify.core.types import TrainingData
-from textclassify.errors import DataError, StorageError
+from textclassify.errors import DataError, StorageError, TextClassifyError
 from textclassify.runs.results import ResultsManager, open_run, runs_in
 from textclassify.testing import ODD_TEXTS, FixedClassifier
 
@@ -130,6 +130,43 @@ def test_keys_and_addresses_are_never_written(manager, monkeypatch) -> None:
     assert run.facts["config"]["llm_api_key_env"] == "MY_KEY"
 
 
+def test_keys_in_headers_and_addresses_of_any_name_are_never_written(manager) -> None:
+    """A key stands where a server wants it, whatever the setting is called."""
+    headers = {"X-Api-Key": "first-secret", "x-goog-api-key": "second-secret", "Accept": "text/plain"}
+    with manager.start(config={"headers": headers, "server": "https://me:third-secret@host/v1"}) as run:
+        pass
+
+    assert "secret" not in (run.folder / "run.json").read_text()
+    assert run.facts["config"]["headers"]["Accept"] == "text/plain"
+    assert run.facts["config"]["server"] == "https://***@host/v1"
+
+
+def test_metrics_are_those_of_the_answers_that_were_saved_last(manager) -> None:
+    """Figures of other answers than those in the folder would be believed."""
+    with manager.start() as run:
+        run.save_predictions(answers(120), TEXTS, GOLD)
+        run.save_predictions(answers(60), TEXTS, GOLD)
+
+    assert run.metrics["accuracy"]["value"] == 0.5
+
+
+def test_metrics_of_ones_own_stay_beside_answers(manager) -> None:
+    with manager.start() as run:
+        run.save_metrics({"mine": 0.25})
+        run.save_predictions(answers(120), TEXTS, GOLD)
+
+    assert run.metrics.keys() == {"mine"}
+
+
+def test_what_is_known_of_the_test_data_is_kept_where_answers_come_without_gold(manager) -> None:
+    data = TrainingData(TEXTS, GOLD, schema=LabelSchema(LABELS))
+    with manager.start(test_data=data) as run:
+        known = dict(run.facts["data"]["test"])
+        run.save_predictions(answers(120), TEXTS)
+
+    assert run.facts["data"]["test"] == known
+
+
 def test_texts_can_stay_out(manager) -> None:
     """Hashes are enough to compare runs and to find answers again."""
     with manager.start() as run:
@@ -166,6 +203,94 @@ def test_several_labels_come_back_as_lists(manager) -> None:
     assert found.predictions["label"].tolist() == [["x", "y"], [], None]
     assert found.predictions["gold"].tolist() == [["x"], [], ["y"]]
     assert found.cached_predictions(["a", "b", "c"]).predictions == [["x", "y"], [], None]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("started", "x"), ("data", {}), ("labels", "x"), ("files", None), ("git", {"a": 1}), ("seconds", {"a": "x"})],
+)
+def test_a_record_that_somebody_edited_is_told_from_a_run(manager, caplog, key: str, value: object) -> None:
+    """The message names the key, and one damaged run does not hide the others."""
+    manager.start("whole").finish()
+    with manager.start("edited") as run:
+        run.save_predictions(answers(100), TEXTS, GOLD)
+    (run.folder / "run.json").write_text(json.dumps(run.facts | {key: value}))
+
+    with pytest.raises(StorageError, match=rf"(lacks|has a wrong) '{key}.*; restore it"):
+        open_run(run.folder)
+    assert [one.name for one in manager.runs()] == ["whole"]
+    assert "a run is left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"name": 7}, "wrong 'name', 7"),
+        ({"command": ["train"]}, "wrong 'command'"),
+        ({"config": "my.yaml"}, "config is 'my.yaml'; pass a mapping"),
+        ({"labels": "nope.yaml"}, "no label file at 'nope.yaml'"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(manager, given, message) -> None:
+    """A name that is a number would make the run invisible; and no empty folder is left."""
+    with pytest.raises(TextClassifyError, match=message):
+        manager.start(**given)
+    assert list(manager.folder.iterdir()) == []
+
+
+def test_a_wrong_fact_changes_nothing(manager) -> None:
+    """A slip must not cost the run its end."""
+    run = manager.start()
+    for change in (lambda: run.note(status="great"), lambda: run.finish({"training": "x"})):
+        with pytest.raises(DataError, match=r"the record of run .* has a wrong"):
+            change()
+
+    run.finish()
+    assert open_run(run.folder).status == "finished"
+
+
+@pytest.mark.parametrize("metrics", [None, 5, "accuracy", {"accuracy": 10**400}])
+def test_what_is_no_metric_is_said(manager, metrics) -> None:
+    """With the forms that are taken."""
+    with pytest.raises(DataError, match=r"pass {name: number}|pass a number"):
+        manager.start().save_metrics(metrics)
+
+
+@pytest.mark.parametrize("result", [None, ["ham"] * 120])
+def test_answers_are_a_result(manager, result) -> None:
+    """A list of labels has no probabilities to keep."""
+    with pytest.raises(DataError, match=r"pass what classifier\.predict gave"):
+        manager.start().save_predictions(result, TEXTS, GOLD)
+
+
+@pytest.mark.parametrize("name", [None, 5])
+def test_runs_are_named_by_text(manager, name) -> None:
+    """In words of our own."""
+    with pytest.raises(DataError, match="a run is named by its id, name or folder"):
+        manager.open(name)
+    with pytest.raises(DataError, match="pass the path of the folder"):
+        ResultsManager(name)
+
+
+def test_labels_that_do_not_fit_the_predictions_are_said(manager) -> None:
+    """They were changed after the run."""
+    with manager.start() as run:
+        run.save_predictions(answers(100), TEXTS, GOLD)
+    facts = run.facts | {"labels": LabelSchema(("ham", "eggs")).to_dict()}
+    (run.folder / "run.json").write_text(json.dumps(facts))
+
+    with pytest.raises(DataError, match="the predictions hold label 'news'"):
+        open_run(run.folder).cached_predictions(TEXTS)
+
+
+def test_a_lost_file_is_not_one_that_was_never_saved(manager) -> None:
+    """The remedy is another."""
+    with manager.start() as run:
+        run.save_predictions(answers(100), TEXTS, GOLD)
+    (run.folder / "predictions.parquet").unlink()
+
+    with pytest.raises(DataError, match="is missing; restore it"):
+        _ = open_run(run.folder).predictions
 
 
 def test_runs_started_at_once_do_not_collide(manager) -> None:

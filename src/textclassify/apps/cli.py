@@ -206,6 +206,8 @@ def predict(
         from textclassify.apps.models import load_model
         from textclassify.llm.money.limits import limited
 
+        if as_json and file_format not in (None, "jsonl"):
+            raise typer.BadParameter(f"--json and --format {file_format} exclude each other; leave one out")
         chosen = predicting.format_for(out, "jsonl" if as_json else file_format)
         if chosen == "parquet" and out is None and sys.stdout.isatty():
             raise typer.BadParameter("Parquet is binary; name a file with --out", param_hint="--format")

@@ -27,6 +27,7 @@ from textclassify.apps.options import (
 
 
 def init(
+    ctx: typer.Context,
     config: Annotated[Path, typer.Argument(help="Configuration to write.")] = Path("textclassify.yaml"),
     data: Annotated[str | None, typer.Option("--data", help="Labelled texts: a file, or hf:name/split.")] = None,
     test_data: Annotated[str | None, typer.Option("--test-data", help="Held-out texts; else 20% are held out.")] = None,
@@ -65,23 +66,27 @@ def init(
         random_state=seed,
     )
     from textclassify.apps import starting
-    from textclassify.apps.terminal import console
+    from textclassify.apps.terminal import console, session
     from textclassify.runs.configuring.config_yaml import commented_yaml
 
     asking = sys.stdin is not None and sys.stdin.isatty() and not yes
-    if data is None and not asking:
+    if not data and not asking:
         raise typer.BadParameter("name the data with --data FILE (nobody can be asked here)", param_hint="--data")
-    settings["data"] = data or _ask("Labelled texts (CSV, JSON Lines, Parquet, hf:name/split)", "")
-    found = starting.recognise(settings["data"], settings)
-    console(stderr=True).print(f"{settings['data']}: {starting.in_words(found)}", markup=False)
-    if asking:
-        settings = starting.asked(settings, _ask)
-    content = commented_yaml(starting.settings_to_write(settings, found, config))
+    starting.check_new(config, overwrite=overwrite)
+    with session(debug=ctx.obj, bars=False) as say:
+        settings["data"] = data or str(
+            typer.prompt("Labelled texts (CSV, JSON Lines, Parquet, hf:name/split)", err=True)
+        )
+        found = starting.recognise(settings["data"], settings)
+        say(f"{settings['data']}: {starting.in_words(found)}")
+        starting.check_files(settings, found)
+        if asking:
+            settings = starting.asked(settings, _ask, say)
+        content = commented_yaml(starting.settings_to_write(settings, found, config))
     starting.write_new(config, content, overwrite=overwrite)
     print(config)
-    console(stderr=True).print(
-        f"next: textclassify train --config {shlex.quote(str(config))}", style="cyan", markup=False
-    )
+    next_step = f"next: textclassify train --config {shlex.quote(str(config))}"
+    console(stderr=True).print(next_step, style="cyan", markup=False, soft_wrap=True)
 
 
 def _ask(question: str, default: str) -> str:
@@ -136,6 +141,5 @@ def schema(
         return
     write_new(out, f"{content}\n", overwrite=overwrite)
     print(out)
-    console(stderr=True).print(
-        f"first line of a configuration beside it: # yaml-language-server: $schema={out.name}", markup=False
-    )
+    first = f"first line of a configuration beside it: # yaml-language-server: $schema={out.name}"
+    console(stderr=True).print(first, markup=False, soft_wrap=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ from textclassify.apps.configured import configured_limits
 from textclassify.apps.row_streams import pieces, rows_in
 from textclassify.core.columns import text_column_of
 from textclassify.core.contract import TextClassifier
+from textclassify.core.storage import replies_kept_in
 from textclassify.core.texts import as_texts, is_missing
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
@@ -147,12 +149,24 @@ def estimate_training(config: Config, data: TrainingData, test: TrainingData | N
     asking = config.model_copy(update={"encoder": False, "similarity": False, "linear": True})
     with configured_limits(config), config.limited(fitting=True):
         fusion, notes = build_fusion(asking, data.schema)
-        run = estimate_fit(fusion, data, test)
+        run = estimate_fit(fusion, data, test, test_replies=config.replies_in_predict)
     return RunEstimate(run.asked, (*notes, *run.notes))
 
 
-def estimate_fit(fusion: FusionEnsemble, data: TrainingData, test: TrainingData | None = None) -> RunEstimate:
+def estimate_fit(
+    fusion: FusionEnsemble,
+    data: TrainingData,
+    test: TrainingData | None = None,
+    *,
+    test_replies: Path | None = None,
+) -> RunEstimate:
     """Return what fitting a fusion would ask: about `fusion_rows` of the rows, then about the test rows.
+
+    Args:
+        fusion: not fitted.
+        data: the training rows.
+        test: the test rows; None = there are none.
+        test_replies: folder of the answers about test rows; None = as each source says.
 
     Raises:
         ConfigError: a source asks a language model and cannot say what it costs.
@@ -168,7 +182,8 @@ def estimate_fit(fusion: FusionEnsemble, data: TrainingData, test: TrainingData 
             for inner, model in language_models(ready, name):
                 asked.append(AskedModel(inner, model.estimate([data.texts[row] for row in rows]), TRAINING))
                 if test is not None:
-                    asked.append(AskedModel(inner, model.estimate(list(test.texts)), TEST))
+                    with replies_kept_in(test_replies):
+                        asked.append(AskedModel(inner, model.estimate(list(test.texts)), TEST))
     return RunEstimate(tuple(asked), (*notes, *_notes(asked)))
 
 

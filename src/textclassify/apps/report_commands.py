@@ -19,6 +19,7 @@ def report(
     plots: Annotated[
         Path | None, typer.Option("--plots", help="Folder to write the figures to as well, as PNG and SVG.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file at --out.")] = False,
     folder: Annotated[Path, typer.Option("--folder", "-f", help="Where runs are looked for by id or name.")] = Path(),
     open_it: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in a browser.")] = False,
 ) -> None:
@@ -30,6 +31,7 @@ def report(
     from textclassify.apps.terminal import session
 
     with session(debug=ctx.obj) as say:
+        from textclassify.apps.run_exports import check_output
         from textclassify.runs.page import write_page
         from textclassify.runs.plots import write_plots
         from textclassify.runs.results import ResultsManager
@@ -37,6 +39,8 @@ def report(
         found = ResultsManager(folder).open(run)
         if out is not None and out.is_dir():
             raise typer.BadParameter(f"{str(out)!r} is a folder; name a file, such as {str(out / 'report.html')!r}")
+        if out is not None:
+            check_output(found, out, overwrite=overwrite)
         path = write_page(found, path=out)
         if plots is not None:
             say(f"{len(write_plots(found, plots))} figures written to {plots}")

@@ -112,6 +112,8 @@ def export(
         from textclassify.apps import run_exports
         from textclassify.runs.results import ResultsManager
 
+        if as_json and file_format not in (None, "json"):
+            raise typer.BadParameter(f"--json and --format {file_format} exclude each other; leave one out")
         chosen = run_exports.format_for(out, "json" if as_json else file_format)
         found = ResultsManager(folder).open(run)
         n_rows = run_exports.export_run(found, out, chosen, overwrite=overwrite, escape_formulas=escape_formulas)

@@ -11,7 +11,7 @@ from textclassify.apps import predicting
 from textclassify.apps.row_writers import writer_for
 from textclassify.apps.run_screens import whole_run
 from textclassify.core.texts import did_you_mean
-from textclassify.errors import ConfigError
+from textclassify.errors import ConfigError, StorageError
 from textclassify.runs.recording.run_files import RUN_FILE
 from textclassify.runs.recording.run_folder import RunFolder
 from textclassify.runs.systems import json_safe
@@ -53,7 +53,7 @@ def export_run(
 
     """
     if out is not None:
-        predicting.check_output(out, str(run.folder / RUN_FILE), overwrite=overwrite)
+        check_output(run, out, overwrite=overwrite)
     rows = rows_of(run) if file_format != WHOLE or run.has_predictions else []
     with predicting.output_stream(out) as stream:
         if file_format == WHOLE:
@@ -62,6 +62,13 @@ def export_run(
         else:
             _write_table(run, rows, stream, file_format, escape_formulas=escape_formulas)
     return len(rows)
+
+
+def check_output(run: RunFolder, out: Path, *, overwrite: bool) -> None:
+    """Raise a StorageError where writing to a file would destroy the run, or a file that nobody said to replace."""
+    if out.resolve() in {(run.folder / name).resolve() for name in (RUN_FILE, *run.facts["files"])}:
+        raise StorageError(f"{str(out)!r} belongs to the run itself; name another file with --out")
+    predicting.check_output(out, str(run.folder / RUN_FILE), overwrite=overwrite)
 
 
 def rows_of(run: RunFolder) -> list[dict[str, Any]]:

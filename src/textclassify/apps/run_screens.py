@@ -89,7 +89,7 @@ def run_screen(run: RunFolder) -> RenderableType:
         ("status", f"{run.status}, started {_moment(facts['started'])}{_error(facts)}"),
         *([("command", facts["command"])] if facts.get("command") else []),
         *((f"{part} data", _data(one)) for part, one in facts["data"].items() if one),
-        ("labels", "" if facts["labels"] is None else listed((one["name"] for one in facts["labels"]["labels"]), 8)),
+        ("labels", "" if facts["labels"] is None else listed(map(str, run.schema.names), 8)),
         ("settings", _settings(facts)),
         ("seeds", ", ".join(f"{name} {seed}" for name, seed in facts.get("seeds", {}).items())),
         ("code", _code(facts)),
@@ -226,18 +226,19 @@ def _data(facts: Mapping[str, Any]) -> str:
 def _settings(facts: Mapping[str, Any]) -> str:
     """Return the settings that somebody chose; all of them where nobody wrote down where they come from."""
     origins = facts.get("origins") or {}
-    chosen = {name: value for name, value in facts["config"].items() if value is not None}
+    chosen = {name: value for name, value in facts["config"].items() if origins or value is not None}
     if origins:
         chosen = {name: value for name, value in chosen.items() if origins.get(name, "default") != "default"}
     return ", ".join(
-        f"{name} {value}" + (f" ({origins[name]})" if origins.get(name) in {"flag", "environment"} else "")
+        f"{name} {'none' if value is None else value}"
+        + (f" ({origins[name]})" if origins.get(name) in {"flag", "environment"} else "")
         for name, value in chosen.items()
     )
 
 
 def _code(facts: Mapping[str, Any]) -> str:
     git = facts.get("git")
-    version = f"textclassify {facts['packages']['textclassify']}"
+    version = f"textclassify {facts['packages'].get('textclassify', 'of an unknown version')}"
     if not git:
         return version
     return f"{version}, commit {git['commit'][:_DIGITS]}{' with changes' if git['dirty'] else ''}"

@@ -11,8 +11,10 @@ from typing import Any
 from textclassify.apps.options import given
 from textclassify.core.columns import labelled_columns
 from textclassify.core.files import HUB, read_hub, read_table
+from textclassify.core.labels import LabelSchema
+from textclassify.core.settings_files import expanded
 from textclassify.core.texts import listed
-from textclassify.errors import DataError, StorageError
+from textclassify.errors import ConfigError, DataError, StorageError
 from textclassify.runs.config import Config
 
 Ask = Callable[[str, str], str]
@@ -79,24 +81,63 @@ def in_words(found: Recognised) -> str:
     )
 
 
-def asked(settings: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
-    """Return the settings with the answers to questions about what they leave open; `data` is theirs already."""
+def check_files(settings: Mapping[str, Any], found: Recognised) -> None:
+    """Make sure that the label file and the test data that settings name can be used.
+
+    Raises:
+        DataError: one of them cannot be read, or has other columns than the training data.
+
+    """
+    if settings.get("labels") is not None:
+        LabelSchema.of(settings["labels"])
+    if settings.get("test_data") is not None:
+        recognise(settings["test_data"], {**found.settings, **settings})
+
+
+def asked(settings: Mapping[str, Any], ask: Ask, say: Callable[[str], None]) -> dict[str, Any]:
+    """Return the settings with the answers to questions about what they leave open; `data` is theirs already.
+
+    Args:
+        settings: what is given.
+        ask: called with a question; once more where the answer cannot be used.
+        say: called with the reason.
+
+    Raises:
+        ConfigError: what is given is wrong already.
+
+    """
     answers = dict(settings)
-    if "llm_provider" not in answers:
-        provider = ask("Language model (local, none, openai, deepseek, gemini, ...; several by commas)", "local")
-        answers |= given(llm_provider=provider)
+    _check_values(answers)
+
+    def settle(key: str, question: str, default: str = "") -> None:
+        settled = key in settings
+        while not settled:
+            answer = ask(question, default)
+            answers[key] = given(**{key: answer})[key] if answer else None
+            settled = _is_usable(answers, say)
+
+    settle("llm_provider", "Language model (local, none, openai, deepseek, gemini, ...; several by commas)", "local")
     if answers["llm_provider"] not in (None, "local"):
-        if "llm_model" not in answers:
-            answers |= given(llm_model=ask("Its model (Enter = the provider's default)", "") or None)
-        if "max_cost" not in answers:
-            cap = ask("US dollars that one training may cost at most (Enter = no cap)", "")
-            answers |= {"max_cost": cap} if cap else {}
-    if "ml_model" not in answers:
-        model = ask("Encoder to fine-tune (Enter = roberta-base, or the embedded one without a hub)", "")
-        answers |= given(ml_model=model or None)
-    if "output_dir" not in answers:
-        answers["output_dir"] = ask("Folder of the run", str(DEFAULTS["output_dir"]))
+        which = "Their models, by commas" if isinstance(answers["llm_provider"], list) else "Its model"
+        settle("llm_model", f"{which} (Enter = the provider's default)")
+        settle("max_cost", "US dollars that one training may cost at most (Enter = no cap)")
+    settle("ml_model", "Encoder to fine-tune (Enter = roberta-base, or the embedded one without a hub)")
+    settle("output_dir", "Folder of the run", str(DEFAULTS["output_dir"]))
     return answers
+
+
+def _is_usable(settings: Mapping[str, Any], say: Callable[[str], None]) -> bool:
+    """Return whether the values of settings are right, and say what is wrong with them."""
+    try:
+        _check_values(settings)
+    except ConfigError as error:
+        say(str(error))
+        return False
+    return True
+
+
+def _check_values(settings: Mapping[str, Any]) -> None:
+    Config.of({key: value for key, value in settings.items() if key not in _FILES})
 
 
 def settings_to_write(settings: Mapping[str, Any], found: Recognised, config: Path) -> dict[str, Any]:
@@ -119,8 +160,13 @@ def as_file_says(settings: Mapping[str, Any], config: Path) -> dict[str, Any]:
 
     Raises:
         ConfigError: a value is wrong.
+        StorageError: the configuration would replace one of these files.
 
     """
+    for key in _FILES:
+        file = settings.get(key)
+        if isinstance(file, str) and expanded(file).resolve() == config.resolve():
+            raise StorageError(f"{str(config)!r} is {key} itself; name another file for the configuration")
     checked = Config.of(settings).model_dump(mode="json")
     named = {key: relative_to(str(settings[key]), config) for key in _FILES if settings.get(key) is not None}
     return {key: named.get(key, checked[key]) for key in settings}
@@ -133,6 +179,14 @@ def relative_to(file: str, config: Path) -> str:
     return Path(os.path.relpath(file, config.parent)).as_posix()
 
 
+def check_new(path: Path, *, overwrite: bool) -> None:
+    """Raise a StorageError where a file cannot be written because it is a folder, or exists and may not be replaced."""
+    if path.is_dir():
+        raise StorageError(f"{str(path)!r} is a folder; name a file")
+    if path.exists() and not overwrite:
+        raise StorageError(f"{str(path)!r} exists; pass --overwrite, or name another file")
+
+
 def write_new(path: Path, content: str, *, overwrite: bool) -> None:
     """Write a text file that must not exist yet.
 
@@ -140,8 +194,7 @@ def write_new(path: Path, content: str, *, overwrite: bool) -> None:
         StorageError: it exists, or cannot be written.
 
     """
-    if path.exists() and not overwrite:
-        raise StorageError(f"{str(path)!r} exists; pass --overwrite, or name another file")
+    check_new(path, overwrite=overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")

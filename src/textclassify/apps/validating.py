@@ -99,6 +99,9 @@ class _Reading:
         schema = self._tried("labels", self._schema)
         if config.prompt_template is not None:
             self._tried("prompt_template", lambda: load_template(config.prompt_template or ""))
+        if not _sources(config):
+            off = "every source is switched off; set one of llm_provider, encoder, linear or similarity"
+            self.problems.append(Problem("linear", off))
         sentences = [f"sources: {listed(_sources(config), 9)}; combiner {config.combiner}"]
         if config.data is None:
             zero_shot = "labels without training: `textclassify predict` takes the file in the place of a model"

@@ -159,7 +159,7 @@ def _given_columns(
     wanted = [label_columns] if isinstance(label_columns, str) else list(label_columns)
     if not wanted:
         raise DataError("label_columns is empty; name the label column, or leave it out to have it recognised")
-    unique = list(each_once(wanted, "label_columns", stacklevel=5))
+    unique = list(each_once(wanted, "label_columns"))
     missing = [name for name in unique if str(name) not in free]
     if not missing:
         return [str(name) for name in unique], None

@@ -209,6 +209,8 @@ def _check_codes(codes: Mapping[Label, str]) -> None:
 
 
 def _check_parents(parents: Mapping[Label, Label], known: Collection[Label]) -> None:
+    if not isinstance(parents, Mapping):
+        raise LabelError(f"parents are {parents!r:.60}; pass {{label: broader label}}")
     for name, parent in parents.items():
         if parent == name:
             raise LabelError(f"the parent of label {name!r} is itself; name a broader label, or none")

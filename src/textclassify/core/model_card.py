@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textclassify.core.labels import LabelSchema
+from textclassify.core.number_checks import is_number
 from textclassify.core.storage import FORMAT_VERSION, MANIFEST
 from textclassify.core.texts import did_you_mean
 from textclassify.errors import ConfigError
@@ -85,11 +86,18 @@ def check_card(given: Mapping[str, Any]) -> None:
     """Make sure that a card can be written.
 
     Raises:
-        ConfigError: it is no mapping, or has an unknown key.
+        ConfigError: it is no mapping, or has an unknown key or a metric that is no number.
 
     """
     if not isinstance(given, Mapping):
         raise ConfigError(f"card is {given!r:.60}; pass a mapping with any of {', '.join(CARD_KEYS)}")
+    metrics = given.get("metrics") or {}
+    if not isinstance(metrics, Mapping):
+        raise ConfigError(f"metrics of the card are {metrics!r:.60}; pass {{name: number}}")
+    for name, one in metrics.items():
+        figures = one.values() if isinstance(one, Mapping) else [one]
+        if not all(figure is None or is_number(figure) for figure in figures):
+            raise ConfigError(f"metric {name!r} of the card is {one!r:.60}; pass a number, or value, low and high")
     for key in given:
         if key not in CARD_KEYS:
             raise ConfigError(

@@ -81,7 +81,7 @@ def native_options(
         if own is None:
             hint = did_you_mean(name, [*names, *published]) or f"; known: {listed(names, len(names))}"
             raise ConfigError(f"unknown option {name!r} of {owner}{hint}")
-        if own in found and not _equal(found[own], value):
+        if own in found and not same_value(found[own], value):
             also = "" if own == name else f" ({name!r})"
             values = "" if own == "api_key" else f", {found[own]!r:.40} and {value!r:.40}"
             raise ConfigError(f"{own!r}{also} of {owner} has two values{values}; give it once")
@@ -112,7 +112,7 @@ def model_options(
             if part.get(left_out, ...) is None:
                 del part[left_out]
         if "label_columns" in part:
-            part["label_columns"] = label_names(part["label_columns"], stacklevel=4)
+            part["label_columns"] = label_names(part["label_columns"])
     return native_options(*parts, known=known, published={**published, "label_columns": "labels"}, owner=name)
 
 
@@ -142,7 +142,8 @@ def _settings(config: Any, owner: str, *, asks_llm: bool) -> tuple[Mapping[str, 
     return {"model_name": config.model_name, **fields}, config.parameters
 
 
-def _equal(one: Any, other: Any) -> bool:
+def same_value(one: Any, other: Any) -> bool:
+    """Return whether two values of an option are one; 1 and True are not, nor are two arrays."""
     try:
         return one is other or (type(one) is type(other) and bool(one == other))
     except ValueError:  # arrays

@@ -113,19 +113,18 @@ class EnsembleConfig:
             raise ConfigError(f"routing_rules is {self.routing_rules!r:.60}; pass {{label: name of a model}}")
 
 
-def label_names(label_columns: Any, *, stacklevel: int = 2) -> Any:
+def label_names(label_columns: Any) -> Any:
     """Return `label_columns` as names, each once with a warning where one repeats; the same object where none does.
 
     Args:
         label_columns: names, one name, or whatever describes a label schema.
-        stacklevel: of the warning, as `warnings.warn` would count here.
 
     """
     if isinstance(label_columns, str):
         return [label_columns]
     if isinstance(label_columns, LabelSchema | Mapping):
         return label_columns
-    return each_once(label_columns, "label_columns", stacklevel=stacklevel)
+    return each_once(label_columns, "label_columns")
 
 
 def _check_name(name: Any) -> None:
@@ -160,7 +159,7 @@ def _parameters(value: Any) -> dict[str, Any]:
         raise ConfigError("parameters hold an api_key, and are shown; pass it beside them: ModelConfig(api_key=...)")
     parameters = dict(value)
     if parameters.get("label_columns") is not None:
-        parameters["label_columns"] = label_names(parameters["label_columns"], stacklevel=5)
+        parameters["label_columns"] = label_names(parameters["label_columns"])
     return parameters
 
 

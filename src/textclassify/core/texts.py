@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import inspect
 import math
 import warnings
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ from textclassify.errors import DataError
 
 SHOWN_ROWS = 5
 """How many offending rows a message lists."""
+_PACKAGE = __name__.partition(".")[0]
 
 
 def as_texts(texts: Iterable[Any]) -> list[str]:
@@ -118,13 +120,14 @@ def listed(values: Iterable[object], limit: int = SHOWN_ROWS) -> str:
     return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def each_once(names: Iterable[Any], what: str, *, stacklevel: int = 1) -> Any:
+def each_once(names: Iterable[Any], what: str) -> Any:
     """Return names in their order, each once, with a warning where one repeats; the same object where none does.
+
+    The warning points at the caller's line, however many of our own functions are between.
 
     Args:
         names: hashable names.
         what: the option that holds them.
-        stacklevel: of the warning, as `warnings.warn` would count where this is called.
 
     """
     rows = list(names)
@@ -133,6 +136,14 @@ def each_once(names: Iterable[Any], what: str, *, stacklevel: int = 1) -> Any:
         return names
     repeated = [name for name in unique if rows.count(name) > 1]
     warnings.warn(
-        f"{what} repeats {listed(map(repr, repeated))}; each counts once", UserWarning, stacklevel=stacklevel + 1
+        f"{what} repeats {listed(map(repr, repeated))}; each counts once", UserWarning, stacklevel=_levels_to_caller()
     )
     return unique
+
+
+def _levels_to_caller() -> int:
+    """Return the `stacklevel` at which a warning of the function that asks points at the first line outside of ours."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        frame, level = frame.f_back, level + 1
+    return level

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,9 +40,11 @@ class ClassRoutingEnsemble(MemberEnsemble):
 
     Rules that are given are used as they are, and each member is trained once, on all rows. Without them they are
     learned: members that learn are trained out-of-fold, as the sources of a `FusionEnsemble` are, and each member's F1
-    per label is taken over the held-out rows that it scored. It is shrunk to the member's F1 over all labels as
-    `SHRINKAGE` rows would, so that a label which is rare among these rows goes to the best member overall; so does one
-    on which another member is only equally good. Where no row can be held out, all labels go to the first member.
+    per label is taken over the held-out rows that it scored, of the answers that its probabilities imply (multi-label:
+    labels of at least 0.5, whatever thresholds of its own it answers by). It is shrunk to the member's F1 over all
+    labels as `SHRINKAGE` rows would, so that a label which is rare among these rows goes to the best member overall; so
+    does one on which another member is only equally good. Where no row can be held out, all labels go to the first
+    member.
 
     Args:
         sources: {name: classifier}, a list of classifiers (named by kind: "linear", "llm", "llm_2"), or an
@@ -173,9 +176,13 @@ class ClassRoutingEnsemble(MemberEnsemble):
         parameters.pop("routing_rules")
         return parameters
 
-    def _read(self, folder: Any, learned: dict[str, Any]) -> None:
+    def _write(self, folder: Path) -> dict[str, Any]:
+        return super()._write(folder) | {"rules_given": self.routing_rules is not None}
+
+    def _read(self, folder: Path, learned: dict[str, Any]) -> None:
         super()._read(folder, learned)
-        self.routing_rules = self.rules_  # as fitted: JSON has no keys that are numbers
+        if learned["rules_given"]:
+            self.routing_rules = self.rules_  # as fitted: JSON has no keys that are numbers
 
 
 def _first_able(said: MemberAnswers, members: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -20,7 +20,6 @@ from textclassify.ensemble.deferring.asking import checked_budget
 from textclassify.ensemble.fusion_settings import (
     NETWORK_OPTIONS,
     published_options,
-    takes_learning_rate,
     with_cache_paths,
 )
 from textclassify.ensemble.fusion_sources import FusionSources
@@ -272,10 +271,10 @@ class FusionEnsemble(FusionTraining):
         models = {name: self.sources_[name].model_used for name in scores if name in self.sources_}
         as_named_here = {option: name for name, option in NETWORK_OPTIONS.items()}
         unused = [as_named_here.get(name, name) for name in result.metadata["settings_without_effect"]]
-        if self.ml_lr is not None and not any(map(takes_learning_rate, (self.sources or {}).values())):
+        if self.ml_lr is not None and not self.takes_ml_lr_:
             unused.append("ml_lr")
         own = {"combiner": self.selected_, "settings_without_effect": unused, "models": models}
-        return replace(result, metadata={**result.metadata, **own})
+        return replace(result, metadata={**result.metadata, **own}, parents=self._require_schema().parents)
 
     def _write(self, folder: Path) -> dict[str, Any]:
         for number, source in enumerate(self.sources_.values()):
@@ -283,12 +282,14 @@ class FusionEnsemble(FusionTraining):
             part.mkdir()
             source.write_into(part)
         write_arrays(folder / _TRAINING_ROWS, {"row_ids": self.training_row_ids_})
-        return {"sources": list(self.sources_), "fusion": self.fusion_.write_into(folder)}
+        fusion = self.fusion_.write_into(folder)
+        return {"sources": list(self.sources_), "fusion": fusion, "takes_ml_lr": self.takes_ml_lr_}
 
     def _read(self, folder: Path, learned: dict[str, Any]) -> None:
         parts = {name: folder / f"source_{number}" for number, name in enumerate(learned["sources"])}
         self.training_row_ids_ = read_arrays(folder / _TRAINING_ROWS)["row_ids"]
         self.fusion_ = ScoreFusion.read_from(folder, learned["fusion"])
+        self.takes_ml_lr_ = learned.get("takes_ml_lr", False)  # older folders have no such option
         self.sources_ = StoredSources(parts, needed=[name for name in self.fusion_.needs_ if name in parts])
 
     def _stored_parameters(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from textclassify.core.texts import did_you_mean
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.combining.rows import EMBEDDINGS
 from textclassify.ensemble.combining.rungs import COMBINERS
-from textclassify.ensemble.fusion_settings import NETWORK_OPTIONS, with_learning_rate
+from textclassify.ensemble.fusion_settings import NETWORK_OPTIONS, takes_learning_rate, with_learning_rate
 from textclassify.ensemble.fusion_sources import FusionSources, keeping_replies, text_vectors
 from textclassify.ensemble.guard import MIN_GUARD
 from textclassify.ensemble.joint.joint_source import JOINT, fit_joint
@@ -52,6 +52,9 @@ class FusionTraining(HasMembers, TextClassifier):
     multi_label: bool | None
     random_state: int
 
+    takes_ml_lr_: bool = False
+    """Whether `ml_lr` is for one of the sources that were fitted."""
+
     def _given_schema(self) -> LabelSchema | None:
         """Return the labels that were given, else those that a source was given."""
         return super()._given_schema() or labels_of_members(self.sources)
@@ -61,6 +64,7 @@ class FusionTraining(HasMembers, TextClassifier):
             self._fit_sources(data)
 
     def _fit_sources(self, data: TrainingData) -> None:
+        self._refuse_loaded()
         training = self._training()
         training.check()
         self._check_options(data, training.sources)
@@ -68,6 +72,7 @@ class FusionTraining(HasMembers, TextClassifier):
         learned = data.take(plan.learned) if len(plan.guard) else data
         folds = plan.folds[plan.learned]
         self.training_row_ids_ = np.unique(data.wording_ids)
+        self.takes_ml_lr_ = any(map(takes_learning_rate, training.sources.values()))
         fitted, self.training_scores_ = self._fitted_sources(training, learned, folds)
         self.sources_: Mapping[str, TextClassifier] = fitted
         self.fusion_ = self._score_fusion()

@@ -27,12 +27,14 @@ class MemberAnswers:
         results: each member's result, by name.
         probabilities: (M, n, K) of each label; NaN where a member has no scores.
         votes: (M, n, K) 1 for the labels that a member answers, 0 for the others; NaN where it does not answer.
+        uncalibrated_votes: names of members that give votes, which are taken as probabilities here.
 
     """
 
     results: Mapping[str, ClassificationResult]
     probabilities: Floats
     votes: Floats
+    uncalibrated_votes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, results: Mapping[str, ClassificationResult], readings: Mapping[str, Reading]) -> Self:
@@ -43,7 +45,8 @@ class MemberAnswers:
             _votes_of(result, of_member if name in readings else None)
             for (name, result), of_member in zip(ordered.items(), said, strict=True)
         ]
-        return cls(ordered, np.stack(said), np.stack(votes))
+        raw = [name for name, one in ordered.items() if one.scores.scale is Scale.VOTE_SHARE and name not in readings]
+        return cls(ordered, np.stack(said), np.stack(votes), tuple(raw))
 
     @property
     def names(self) -> tuple[str, ...]:

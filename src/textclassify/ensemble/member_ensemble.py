@@ -135,10 +135,12 @@ class MemberEnsemble(HasMembers, TextClassifier):
         """Return the members by name, once they and the options are known to fit together.
 
         Raises:
-            ConfigError: there is none, one is no classifier or of the other kind, or an option makes no sense.
+            ConfigError: there is none, one is no classifier or of the other kind, an option makes no sense, or the
+                ensemble was loaded.
             ScoresError: a member has other labels.
 
         """
+        self._refuse_loaded()
         members = named_sources(self.sources or {})
         if not members:
             raise ConfigError(

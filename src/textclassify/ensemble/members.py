@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from textclassify.core.contract import TextClassifier
 from textclassify.core.labels import LabelSchema
+from textclassify.core.model_options import native_options, same_value
 from textclassify.core.model_settings import ENSEMBLES, EnsembleConfig
 from textclassify.core.scores import check_same_labels
 from textclassify.core.texts import did_you_mean, listed
@@ -95,7 +96,7 @@ def from_config(config: EnsembleConfig, kind: str, options: Mapping[str, str]) -
         options: what each key of the parameters is called here.
 
     Raises:
-        ConfigError: the method is another class's, a key is unknown, or a setting is given twice or has no meaning.
+        ConfigError: the method is another class's, a key is unknown, or a setting has two values.
 
     """
     if config.ensemble_method != kind:
@@ -103,21 +104,15 @@ def from_config(config: EnsembleConfig, kind: str, options: Mapping[str, str]) -
             f"ensemble_method={config.ensemble_method!r} is not for {ENSEMBLES[kind]}, whose method is {kind!r}; "
             f"pass it to {ENSEMBLES[config.ensemble_method]}"
         )
-    arguments: dict[str, Any] = {"sources": named_sources(config.models or ())}
-    given = dict(config.parameters or {})
-    given |= {
-        name: value
-        for name, value in (("weights", config.weights), ("routing_rules", config.routing_rules))
-        if value is not None
-    }
-    for name, value in given.items():
-        if name not in options:
-            raise ConfigError(
-                f"{ENSEMBLES[kind]} has no parameter {name!r}{did_you_mean(name, options)}; "
-                f"known: {listed(sorted(options), 30)}"
-            )
-        _put(arguments, options[name], value, name)
-    return arguments
+    own_fields = {"weights": config.weights, "routing_rules": config.routing_rules}
+    given = native_options(
+        config.parameters,
+        {name: value for name, value in own_fields.items() if value is not None},
+        known=[name for name, option in options.items() if name == option],
+        published=options,
+        owner=ENSEMBLES[kind],
+    )
+    return {"sources": named_sources(config.models), **given}
 
 
 def own_options(ensemble: type) -> dict[str, str]:
@@ -129,19 +124,6 @@ def own_options(ensemble: type) -> dict[str, str]:
     """
     own = [name for name in inspect.signature(ensemble).parameters if name != "sources"]
     return {name: name for name in own} | {"label_columns": "labels"}
-
-
-def _put(arguments: dict[str, Any], option: str, value: Any, name: str) -> None:
-    """Add an argument; a second name for one that is there already must not contradict it."""
-    if option in arguments and not _same(arguments[option], value):
-        raise ConfigError(
-            f"{option!r} is given twice, as {arguments[option]!r:.60} and, by {name!r}, as {value!r:.60}; give it once"
-        )
-    arguments[option] = value
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one is other or repr(one) == repr(other)
 
 
 def labels_of_members(sources: Any) -> LabelSchema | None:
@@ -213,7 +195,7 @@ class HasMembers:
         defaults = inspect.signature(type(self)).parameters
         for option, value in arguments.items():
             beside = getattr(self, option)
-            if option != "sources" and beside is not defaults[option].default and not _same(beside, value):
+            if option != "sources" and beside is not defaults[option].default and not same_value(beside, value):
                 raise ConfigError(
                     f"{option!r} is {value!r:.60} in the EnsembleConfig and {beside!r:.60} beside it; give it once"
                 )
@@ -227,9 +209,10 @@ class HasMembers:
             name: what it is called; None = by its kind, "llm_2" for the second "llm".
 
         Raises:
-            ConfigError: it is no classifier, or another member has the name.
+            ConfigError: it is no classifier, another member has the name, or the ensemble was loaded.
 
         """
+        self._refuse_loaded()
         members = named_sources(self.sources or {})
         _check_classifier(model, f"number {len(members) + 1}")
         if name is not None:
@@ -240,6 +223,20 @@ class HasMembers:
             raise ConfigError(f"there is a member called {name!r} already; give this one another name")
         self.sources = {**members, name or _free_name(model.kind, members): model}
         return self
+
+    def _refuse_loaded(self) -> None:
+        """Refuse to go on from an ensemble that was loaded: its members would be left out without a word.
+
+        Raises:
+            ConfigError: it was; the message says what to do.
+
+        """
+        if not self.sources and hasattr(self, "sources_"):
+            name = type(self).__name__
+            raise ConfigError(
+                f"this {name} was loaded: it answers with its fitted members, and cannot be fitted again or get "
+                f"others; make a new one with all of them: {name}([LinearClassifier(), ...])"
+            )
 
     def add_ml_model(self, model: TextClassifier) -> Self:
         """Add a member that is trained and asks no language model; as `add_model` otherwise.

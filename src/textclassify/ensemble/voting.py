@@ -34,8 +34,9 @@ class VotingEnsemble(MemberEnsemble):
     the same by the order of the labels; the order of the members never matters. Where nobody answers there is no
     answer, but the gravest status that a member gives.
     "soft": the mean of the members' probabilities, the most probable label wins. Raw probabilities count as the members
-    give them, so that one which is always sure of itself, as one that gives hard labels is, outvotes the careful; with
-    `calibrated=True` each member's are first learned from rows that it was not trained on.
+    give them, so that one which is always sure of itself outvotes the careful; so does one that gives hard labels, and
+    the result's `metadata["votes_as_probabilities"]` names those. With `calibrated=True` each member's are first
+    learned from rows that it was not trained on.
     Multi-label: each label is voted on by itself by the members that scored it. By majority it needs more than half of
     the votes; by plurality half is enough if its mean probability is at least 0.5, as it has to be in a soft vote.
 
@@ -116,9 +117,10 @@ class VotingEnsemble(MemberEnsemble):
 
     def _joined(self, said: MemberAnswers) -> ClassificationResult:
         weights = np.array([self.weights_[name] for name in said.names])
-        metadata = {"voting": self.voting, "weights": dict(self.weights_)}
+        metadata: dict[str, Any] = {"voting": self.voting, "weights": dict(self.weights_)}
         probabilities = weighted_mean(said.probabilities, weights)
         if self.voting == "soft":
+            metadata["votes_as_probabilities"] = list(said.uncalibrated_votes)
             return said.result(probabilities, self.kind, votes=False, metadata=metadata)
         shares = weighted_mean(said.votes, weights)
         if said.multi_label:
@@ -143,7 +145,7 @@ class VotingEnsemble(MemberEnsemble):
         return more_than_half.astype(np.int64)
 
     def _stored_parameters(self) -> dict[str, Any]:
-        return super()._stored_parameters() | {"weights": self.weights_}
+        return super()._stored_parameters() | {"weights": None if self.weights is None else self.weights_}
 
 
 def most_voted(shares: Floats, probabilities: Floats) -> Gold:

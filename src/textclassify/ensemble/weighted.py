@@ -17,6 +17,9 @@ from textclassify.ensemble.member_weights import NEGLIGIBLE, checked_weights, le
 class WeightedEnsemble(MemberEnsemble):
     """The weighted mean of the members' probabilities; a member without scores for a text is left out of its mean.
 
+    Votes count as probabilities where they are not calibrated; the result's `metadata["votes_as_probabilities"]` names
+    the members that give them.
+
     Weights that are given are used as they are, divided by their sum, and each member is trained once, on all rows.
     Without them they are learned: members that learn are trained out-of-fold, as the sources of a `FusionEnsemble` are,
     and the weights are those under which the mean gives the gold labels of the held-out rows the smallest log loss,
@@ -99,8 +102,8 @@ class WeightedEnsemble(MemberEnsemble):
 
     def _joined(self, said: MemberAnswers) -> ClassificationResult:
         weights = np.array([self.weights_[name] for name in said.names])
-        metadata = {"weights": dict(self.weights_)}
+        metadata = {"weights": dict(self.weights_), "votes_as_probabilities": list(said.uncalibrated_votes)}
         return said.result(weighted_mean(said.probabilities, weights), self.kind, votes=False, metadata=metadata)
 
     def _stored_parameters(self) -> dict[str, Any]:
-        return super()._stored_parameters() | {"weights": self.weights_}
+        return super()._stored_parameters() | {"weights": None if self.weights is None else self.weights_}

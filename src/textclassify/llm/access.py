@@ -32,6 +32,7 @@ class Access:
         budget: what the run may cost; None = anything.
         cache_only: whether nothing may be asked.
         redact: what every text goes through before it becomes part of a request; None = nothing.
+        sends: whether anything may have to be asked; there may be no texts.
 
     """
 
@@ -42,6 +43,7 @@ class Access:
     budget: Budget | None = None
     cache_only: bool = False
     redact: Redaction | None = None
+    sends: bool = True
 
     @property
     def key(self) -> Callable[[ChatRequest], bytes]:
@@ -52,7 +54,7 @@ class Access:
 
     def opened(self) -> AbstractAsyncContextManager[Chat]:
         """Return the chat with its connections; one that must not be asked needs none."""
-        if self.cache_only or not isinstance(self.chat, ConnectedChat):
+        if self.cache_only or not self.sends or not isinstance(self.chat, ConnectedChat):
             return nullcontext(self.chat)
         return self.chat.connected()
 

@@ -148,7 +148,7 @@ class HoldsChat:
             budget.require_price(price, chat.name, chat.model)
         redact = self._redaction()
         with open_cache(replies_folder(self.cache_dir), read_only=not asks) as cache:
-            yield Access(chat, cache, self.concurrency, price, budget, cache_only, redact)
+            yield Access(chat, cache, self.concurrency, price, budget, cache_only, redact, sends)
 
     def _redaction(self) -> Redaction | None:
         """Return what every text goes through: our own first, then that of the run."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -36,7 +37,15 @@ from textclassify.runs.configuring.published_config import FlatSettings, flat
 for _mark in (FromFile, FromFolder):  # YAML writes them as the plain text they are
     yaml.SafeDumper.add_representer(_mark, yaml.representer.SafeRepresenter.represent_str)
 
-UserPath = Annotated[Path, AfterValidator(expanded)]
+
+def _path_in_words(path: Any) -> Any:
+    """Return what may be a path; an empty one would be the current folder."""
+    if not isinstance(path, str | Path) or not str(path).strip():
+        raise ValueError("a path is text that is not empty; write it in quotes, or leave the key out")
+    return path
+
+
+UserPath = Annotated[Path, AfterValidator(expanded), BeforeValidator(_path_in_words)]
 """A path in which a leading `~` is the home folder."""
 
 
@@ -49,7 +58,9 @@ class Config(BaseModel):
     """
 
     # Wrong values stay out of tracebacks: one of them may be a key.
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     data: UserPath | None = None
     test_data: UserPath | None = None
@@ -123,6 +134,15 @@ class Config(BaseModel):
     test_llm_cache_path: UserPath | None = None
     cache_dir: UserPath | None = None
     random_state: int = 0
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        kinds = {annotation, *get_args(annotation)}
+        if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+            raise ValueError("a number is needed, not true or false")
+        return value
 
     @field_validator("label_columns", mode="before")
     @classmethod
@@ -290,4 +310,9 @@ class Config(BaseModel):
         models = models * len(providers) if len(models) == 1 else models
         if len(models) != len(providers):
             raise ConfigError(f"llm_model names {len(models)} models for {len(providers)} providers; give one each")
-        return list(zip(providers, models, strict=True))
+        pairs = list(zip(providers, models, strict=True))
+        twice = next((pair for pair in pairs if pairs.count(pair) > 1), None)
+        if twice is not None:
+            asked = f"{twice[0]!r} with {'its default model' if twice[1] is None else repr(twice[1])}"
+            raise ConfigError(f"llm_provider names {asked} twice; name it once, or give each another llm_model")
+        return pairs

@@ -13,7 +13,7 @@ from typing import Any
 from textclassify.core.labels import LabelSchema
 from textclassify.core.result import ClassificationResult
 from textclassify.core.texts import did_you_mean
-from textclassify.errors import DataError, StorageError
+from textclassify.errors import DataError, StorageError, TextClassifyError
 from textclassify.runs.recording.mlflow_hook import imported
 from textclassify.runs.recording.run_comparison import RunComparison, compare_runs
 from textclassify.runs.recording.run_files import RUN_FILE, new_id
@@ -51,6 +51,8 @@ class ResultsManager:
     """
 
     def __init__(self, folder: str | Path, *, mlflow: Any = False) -> None:
+        if not isinstance(folder, str | Path):
+            raise DataError(f"folder is {folder!r:.60}; pass the path of the folder of the runs")
         self.folder = Path(folder)
         self.mlflow = mlflow
         self._latest: Run | None = None
@@ -90,18 +92,23 @@ class ResultsManager:
         """
         module = self._mlflow_module()
         started, run_id = self._claim()
-        run = Run.begin(
-            self.folder / run_id,
-            name=name,
-            config=config,
-            labels=labels,
-            data=data,
-            test_data=test_data,
-            seeds=seeds,
-            command=command,
-            started=started,
-            run_id=run_id,
-        )
+        try:
+            run = Run.begin(
+                self.folder / run_id,
+                name=name,
+                config=config,
+                labels=labels,
+                data=data,
+                test_data=test_data,
+                seeds=seeds,
+                command=command,
+                started=started,
+                run_id=run_id,
+            )
+        except TextClassifyError:
+            with contextlib.suppress(OSError):
+                (self.folder / run_id).rmdir()
+            raise
         if module is not None:
             address = self.mlflow if isinstance(self.mlflow, str) else None
             run.on_finished = partial(Run.log_to_mlflow, mlflow=module, tracking_uri=address)
@@ -133,16 +140,19 @@ class ResultsManager:
 
         Raises:
             StorageError: there is none, or several ids begin so.
+            DataError: it is named by something else.
 
         """
         if isinstance(run, Run):
             return run
+        if not isinstance(run, str | Path):
+            raise DataError(f"a run is named by its id, name or folder, got {run!r:.60}")
         path = Path(run)
         if (path / RUN_FILE).is_file() or path.name == RUN_FILE:
             return open_run(path)
         runs = self.runs()
         named = [one for one in runs if run in {one.id, one.name}]
-        found = named[-1:] or [one for one in runs if one.id.startswith(str(run))]
+        found = named[-1:] or [one for one in runs if str(run) and one.id.startswith(str(run))]
         if len(found) == 1:
             return found[0]
         if found:

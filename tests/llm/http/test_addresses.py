@@ -15,13 +15,27 @@ EXAMPLE = "https://api.openai.com/v1"
 
 @pytest.mark.parametrize(
     "url",
-    ["api.openai.com/v1", "ftp://x/v1", "https://me:pw@x/v1", "https://x/v1?key=1", "https://x:port/v1", "https://"],
+    [
+        "api.openai.com/v1",
+        "me:pw@x/v1",
+        "ftp://x/v1",
+        "https://me:pw@x/v1",
+        "https://x/v1?key=1",
+        "https://x:port/v1",
+        "https://",
+    ],
 )
 def test_a_malformed_address_is_refused_without_showing_its_password(url):
     """Better now than as a strange error of the first request."""
     with pytest.raises(ConfigError, match=r"base_url") as caught:
         checked_address(url, EXAMPLE)
     assert "pw" not in str(caught.value)
+
+
+def test_an_address_without_a_scheme_is_shown_as_it_was_written():
+    """What is wrong with it is what is missing."""
+    with pytest.raises(ConfigError, match="base_url 'my-server' is no address"):
+        checked_address("my-server", EXAMPLE)
 
 
 def test_an_address_keeps_its_version_path_and_loses_its_last_slash():

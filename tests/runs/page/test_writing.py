@@ -157,6 +157,24 @@ def test_rare_labels_are_named(made_up_run, tmp_path):
     assert "often" not in listed
 
 
+def test_names_of_any_length_and_direction_stay_in_their_place(made_up_run, tmp_path):
+    """One label must not stretch the matrix, nor turn the rest of a sentence round."""
+    page = page_of(made_up_run(60, labels=["x" * 300, "\u202eevil", "plain"]), tmp_path)
+    matrix = re.search("Confusion matrix.*?</table>", page, re.DOTALL).group(0)
+
+    assert "x" * 41 not in matrix
+    assert "\N{FIRST STRONG ISOLATE}\u202eevil\N{POP DIRECTIONAL ISOLATE}" in matrix
+
+
+def test_a_single_text_has_no_standard_error(made_up_run, tmp_path):
+    """Its difference is shown all the same."""
+    run = made_up_run(30, labels=3)
+    for system in run.evaluation["systems"][1:]:
+        system["comparison"]["standard_error"] = None
+
+    assert re.search(r">[+-]\d\.\d{3}</td>", page_of(run, tmp_path))
+
+
 def test_texts_that_were_not_kept_are_no_error(made_up_run, tmp_path):
     """A run may have hashes alone."""
     run = made_up_run(30, labels=3)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from textclassify.core.labels import LabelSchema
 from textclassify.errors import DataError
+from textclassify.runs.results import open_run
+from textclassify.testing import FixedClassifier
 
 from ..saved_runs import GOLD, TEXTS, answers  # noqa: TID252 - a helper of several folders of tests
 
@@ -42,5 +45,15 @@ def test_other_gold_answers_are_stale_too(run) -> None:
 
 def test_a_run_without_predictions_says_so(manager) -> None:
     """There is nothing to give."""
-    with pytest.raises(DataError, match="has no predictions; save them"):
+    with pytest.raises(DataError, match=r"has no predictions: nothing was measured.*--test-data.*save_predictions"):
         manager.start().cached_predictions(TEXTS)
+
+
+def test_kept_answers_can_be_rolled_up(manager) -> None:
+    """The run knows which labels stand below which."""
+    labels = LabelSchema(("tea", "bread", "drinks"), parents={"tea": "drinks"})
+    classifier = FixedClassifier({"a cup": [0.7, 0.2, 0.1]}, labels)
+    with manager.start() as run:
+        run.save_predictions(classifier.predict(["a cup"]), ["a cup"])
+
+    assert open_run(run.folder).cached_predictions(["a cup"]).roll_up(0).predictions == ["drinks"]

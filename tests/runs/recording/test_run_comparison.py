@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from textclassify.core.labels import LabelSchema
-from textclassify.errors import DataError
+from textclassify.errors import ConfigError, DataError
 from textclassify.testing import FixedClassifier
 
 from ..saved_runs import GOLD, LABELS, TEXTS, answers  # noqa: TID252 - a helper of several folders of tests
@@ -32,6 +32,22 @@ def test_the_better_run_leads_with_an_interval_and_a_p_value(manager) -> None:
     assert (found.runs[1].only_first, found.runs[1].only_this) == (30, 0)
     assert found.differences["config"] == {"ml_lr": [1e-5, 1e-3]}
     assert "good: accuracy 0.917" in str(found)
+
+
+def test_a_run_is_not_compared_with_itself(manager) -> None:
+    """It was a slip: no difference is what one would find."""
+    run = saved(manager, "good", answers(110))
+
+    with pytest.raises(DataError, match="is named twice; name each run once"):
+        manager.compare("good", run.id)
+
+
+def test_the_seed_of_a_comparison_is_one(manager) -> None:
+    """Before anything is computed."""
+    runs = [saved(manager, name, answers(110)) for name in ("good", "same")]
+
+    with pytest.raises(ConfigError, match="random_state is -1"):
+        manager.compare(*runs, random_state=-1)
 
 
 def test_rows_in_another_order_are_brought_together(manager) -> None:

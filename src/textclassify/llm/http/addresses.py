@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -27,7 +28,8 @@ def checked_address(url: str, example: str, *, as_ollama: bool = False) -> str:
     """
     url = url.strip().rstrip("/")
     parts = urlsplit(f"http://{url}" if as_ollama and "://" not in url else url)
-    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    scheme, mark, rest = url.rpartition("://")
+    shown = f"{scheme}{mark}{re.split('[?#]', rest.rpartition('@')[2])[0]}"
     try:
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname or as_ollama) and parts.port != 0
     except ValueError:  # the port is no number

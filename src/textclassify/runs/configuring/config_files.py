@@ -38,7 +38,11 @@ def read_flat(path: str | Path) -> FlatSettings:
         content = read_settings_file(path)
     except FileNotFoundError:
         raise ConfigError(f"no configuration file {str(path)!r}; `textclassify init` writes one") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(
+            f"configuration file {str(path)!r} cannot be read: {error.strerror}; name a YAML file that you may read"
+        ) from error
+    except ValueError as error:
         raise ConfigError(f"configuration file {str(path)!r} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(

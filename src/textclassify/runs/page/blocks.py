@@ -198,8 +198,10 @@ def interval(low: str, high: str) -> str:
     return f"[{low},{_TIED}{high}]"
 
 
-def spread(value: float, standard_error: float) -> str:
-    """Return a difference with its standard error, on one line."""
+def spread(value: float, standard_error: float | None) -> str:
+    """Return a difference with its standard error, on one line; None = a single text, which has none."""
+    if standard_error is None:
+        return f"{value:+.3f}"
     return f"{value:+.3f}{_TIED}±{_TIED}{standard_error:.3f}"
 
 

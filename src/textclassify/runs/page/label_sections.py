@@ -27,6 +27,8 @@ RARE = 20
 """Gold texts below which a label's figures rest on next to nothing."""
 SHOWN_TEXT = 220
 _SHOWN_LABELS = 40
+_LONGEST_NAME = 40
+"""Characters of a label's name where it is not the subject; the table of labels has it whole."""
 _SHOWN_ERRORS = 15
 
 
@@ -62,7 +64,7 @@ def _matrix(found: Confusions) -> Table:
     shares = found.shares
     rows = []
     for place, gold in enumerate(found.gold):
-        row = [Cell(gold)]
+        row = [Cell(_short(gold))]
         for column in range(len(found.answers)):
             count, heat = int(found.counts[place, column]), round(HEATS * float(shares[place, column]))
             row.append(Cell(f"{count:,}" if count else "·", count, heat=heat))
@@ -114,7 +116,7 @@ def each_label(view: RunView) -> Section | None:
 def _rare_words(rare: list[tuple[Any, int]]) -> str:
     if not rare:
         return f"No label is rare here: each has {RARE} gold texts or more."
-    names = ", ".join(f"{name} ({count:,})" for name, count in sorted(rare, key=lambda one: one[1]))
+    names = ", ".join(f"{_short(str(name))} ({count:,})" for name, count in sorted(rare, key=lambda one: one[1]))
     return (
         f"Rare labels, with fewer than {RARE} gold texts, whose figures rest on next to nothing: {names}. More "
         "labelled texts of these tell most."
@@ -169,7 +171,13 @@ def suspects(view: RunView) -> Section | None:
 
 def _breakable(name: str) -> str:
     """Return a name that a narrow column may break behind its underscores."""
-    return name.replace("_", "_\N{ZERO WIDTH SPACE}")
+    return _short(name).replace("_", "_\N{ZERO WIDTH SPACE}")
+
+
+def _short(name: str) -> str:
+    """Return the beginning of a long name, such that its direction of writing ends with it."""
+    cut = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+    return cut if cut.isascii() else f"\N{FIRST STRONG ISOLATE}{cut}\N{POP DIRECTIONAL ISOLATE}"
 
 
 def _little(share: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +14,9 @@ from textclassify.core.labels import LabelSchema
 from textclassify.core.result import NO_LABEL, ClassificationResult, decide, gold_for
 from textclassify.core.scales import LLM_METHODS, Status
 from textclassify.core.scores import Scores
-from textclassify.core.texts import hash_texts
+from textclassify.core.texts import hash_texts, listed
 from textclassify.core.types import TrainingData
-from textclassify.errors import DataError
+from textclassify.errors import DataError, LabelError
 from textclassify.runs.comparing import Answers
 from textclassify.runs.recording.run_facts import texts_hash
 from textclassify.runs.systems import Evaluation
@@ -62,6 +62,8 @@ def saved_rows(result: ClassificationResult | Evaluation, texts: Any, gold: Any,
     if isinstance(result, Evaluation):
         table = table_of_evaluation(result, keep_texts=keep_texts)
         return SavedRows(table, result.data.schema, hashes_of(result.data), result.data)
+    if not isinstance(result, ClassificationResult):
+        raise DataError(f"the answers are {result!r:.60}; pass what classifier.predict gave, or an Evaluation")
     if texts is None:
         raise DataError("no texts given; pass the texts that were answered: save_predictions(result, texts)")
     texts = dataset.texts_of(texts)
@@ -150,15 +152,20 @@ def result_of_table(table: pd.DataFrame, schema: LabelSchema, source: str) -> Cl
         schema: the labels, in the order of their columns.
         source: what the scores are said to come from.
 
+    Raises:
+        LabelError: the table was made with other labels.
+
     """
-    probabilities = table[[f"{PROBABILITY}{name}" for name in schema.names]].to_numpy(dtype=np.float64)
+    codes = codes_of(table["label"].tolist(), schema)
+    probabilities = np.full((len(table), len(schema)), np.nan)
+    for k, name in enumerate(schema.names):
+        if f"{PROBABILITY}{name}" not in table:
+            raise LabelError(f"the predictions have no probabilities of label {str(name)!r}; restore the run's files")
+        probabilities[:, k] = table[f"{PROBABILITY}{name}"]
     status = np.array([Status[name.upper()] for name in table["status"]], dtype=np.uint8)
-    answers = Answers(codes_of(table["label"].tolist(), schema), probabilities)
+    answers = Answers(codes, probabilities)
     result = result_of(answers, schema, source=source, status=status, cost=table["cost"].to_numpy(dtype=np.float64))
-    confidence = table["confidence"].to_numpy(dtype=np.float64)
-    return ClassificationResult(
-        result.scores, result.codes, declined=result.declined, details={"confidence": confidence}
-    )
+    return replace(result, details={"confidence": table["confidence"].to_numpy(dtype=np.float64)})
 
 
 def result_of(
@@ -193,11 +200,23 @@ def result_of(
     )
     codes = np.where(answers.codes == NO_LABEL, 0, answers.codes) if schema.multi_label else answers.codes
     decided = decide(scores, codes=codes)
-    return ClassificationResult(decided.scores, decided.codes, declined=declined if declined.any() else None)
+    return replace(decided, declined=declined if declined.any() else None, parents=schema.parents)
 
 
 def codes_of(labels: Sequence[Any], schema: LabelSchema) -> NDArray[np.int64]:
-    """Return a column of labels as codes: (n,), -1 = no answer; multi-label (n, K), a row of -1 = no answer."""
+    """Return a column of labels as codes: (n,), -1 = no answer; multi-label (n, K), a row of -1 = no answer.
+
+    Raises:
+        LabelError: one of them is none of the schema's.
+
+    """
+    given = {one for label in labels if label is not None for one in ([label] if isinstance(label, str) else label)}
+    unknown = min(given - {str(name) for name in schema.names}, default=None)
+    if unknown is not None:
+        known = listed(map(repr, schema.names), 12)
+        raise LabelError(f"the predictions hold label {unknown!r}, and the run's labels are {known}; restore its files")
+    if schema.multi_label and any(isinstance(label, str) for label in labels):
+        raise LabelError("the predictions hold one label per text, and the run's labels say several; restore its files")
     code = {str(name): k for k, name in enumerate(schema.names)}
     if not schema.multi_label:
         return np.array([NO_LABEL if label is None else code[label] for label in labels], dtype=np.int64)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textclassify.core.labels import LabelSchema
+from textclassify.core.seeds import check_seed
 from textclassify.core.types import TrainingData
 from textclassify.errors import DataError
 from textclassify.runs.comparing import Answers, Comparison, compared
@@ -127,12 +128,18 @@ def compare_runs(runs: Sequence[RunFolder], *, random_state: int = 0) -> RunComp
         random_state: seeds the resampling.
 
     Raises:
-        DataError: there are fewer than two, one has no predictions or gold answers, or they were measured on different
-            texts or gold answers; the message names both hashes and numbers of rows.
+        DataError: there are fewer than two, one is named twice or has no predictions or gold answers, or they were
+            measured on different texts or gold answers; the message names both hashes and numbers of rows.
+        ConfigError: the seed is out of range.
 
     """
     if len(runs) < 2:
-        raise DataError(f"{len(runs)} run given; name at least two to compare")
+        raise DataError(f"{len(runs) or 'no'} run given; name at least two to compare")
+    folders = [run.folder.resolve() for run in runs]
+    twice = next((run for run, folder in zip(runs, folders, strict=True) if folders.count(folder) > 1), None)
+    if twice is not None:
+        raise DataError(f"run {twice.id} in {str(twice.folder)!r} is named twice; name each run once")
+    check_seed(random_state)
     order = _same_rows(runs)
     schema = _common_schema(runs)
     first = runs[0].predictions.iloc[order[0]]

@@ -20,6 +20,7 @@ import numpy as np
 
 from textclassify.core import dataset
 from textclassify.core.types import TrainingData
+from textclassify.errors import ConfigError
 from textclassify.llm.http.keys import Secret, concealing
 from textclassify.runs.systems import json_safe
 
@@ -39,8 +40,13 @@ PACKAGES = (
 )
 """Packages whose versions may change what comes out."""
 CONCEALED = "***"
-_SECRET = re.compile(r"(^|_)(api_?key|key|token|secret|password|authorization|api_base|base_url)$", re.IGNORECASE)
-"""Settings that may hold a key; an address may have one in it."""
+_SECRET = re.compile(
+    r"(^|[-_ ])(api[-_]?key|key|(access|auth)?[-_]?token|secret|password|authorization|api[-_]?base|base[-_]?url)$",
+    re.IGNORECASE,
+)
+"""Settings and headers that may hold a key; an address may have one in it."""
+_IN_ADDRESS = re.compile(r"(?<=://)[^/?#\s@]+@")
+"""A name and a password before the host of an address."""
 _KEY_VARIABLE = re.compile(r"(_KEY|_TOKEN|_SECRET|_PASSWORD)$")
 _GIT_SECONDS = 5.0
 
@@ -148,19 +154,25 @@ def plain_settings(settings: Any) -> dict[str, Any]:
     Args:
         settings: a mapping, a configuration, or None.
 
+    Raises:
+        ConfigError: they are none of these.
+
     """
     if settings is None:
         return {}
     if hasattr(settings, "model_dump"):
         settings = settings.model_dump(mode="json")
     elif not isinstance(settings, Mapping):
+        if not hasattr(settings, "__dict__"):
+            raise ConfigError(f"config is {settings!r:.60}; pass a mapping of settings, or Config.of(file)")
         settings = vars(settings)
     plain = _plain(settings)
     return {str(key): value for key, value in plain.items()}
 
 
 def without_keys(text: str) -> str:
-    """Return a text with *** in the place of every key that an environment variable holds."""
+    """Return a text with *** in the place of every key that an environment variable holds, or that an address does."""
+    text = _IN_ADDRESS.sub(f"{CONCEALED}@", text)
     for name, value in os.environ.items():
         if _KEY_VARIABLE.search(name.upper()):
             text = concealing(value.strip())(text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from textclassify.core.labels import LabelSchema
 from textclassify.core.storage import MANIFEST
 from textclassify.errors import DataError, StorageError
+from textclassify.runs.recording.facts_shape import problem_in, whole_facts
 from textclassify.runs.recording.run_files import (
     COSTS_FILE,
     FORMAT,
@@ -63,10 +64,10 @@ class RunFolder:
                 f"the run in {str(folder)!r} has format {written!r}, and this version of textclassify reads {FORMAT}; "
                 "install the version that wrote it, or a newer one"
             )
-        missing = {"id", "status", "started", "data", "labels", "files"} - facts.keys()
-        if missing:
-            raise StorageError(f"{RUN_FILE} in {str(folder)!r} lacks {min(missing)!r}; restore it")
-        return cls(folder, facts)
+        problem = problem_in(facts)
+        if problem is not None:
+            raise StorageError(f"{RUN_FILE} in {str(folder)!r} {problem}; restore it, or run the experiment again")
+        return cls(folder, whole_facts(facts))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r}, id={self.id!r}, status={self.status!r})"
@@ -97,7 +98,7 @@ class RunFolder:
         """
         if self.facts["labels"] is None:
             raise DataError(f"run {self.id} knows no labels yet; save predictions, or name data at its start")
-        return LabelSchema.of(self.facts["labels"])
+        return LabelSchema.from_dict(self.facts["labels"])
 
     @property
     def metrics(self) -> dict[str, dict[str, float | None]]:
@@ -133,8 +134,13 @@ class RunFolder:
         from textclassify.runs.recording.prediction_table import from_parquet
 
         path = self.folder / PREDICTIONS_FILE
+        if not self.has_predictions and PREDICTIONS_FILE in self.facts["files"]:
+            raise DataError(f"{str(path)!r} is missing; restore it, or run the experiment again")
         if not self.has_predictions:
-            raise DataError(f"run {self.id} has no predictions; save them with run.save_predictions(result, texts)")
+            raise DataError(
+                f"run {self.id} has no predictions: nothing was measured in it; name test texts with --test-data, or, "
+                "in Python, save answers with run.save_predictions(result, texts)"
+            )
         self._check(PREDICTIONS_FILE)
         try:
             return from_parquet(pq.read_table(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,8 @@ def metrics_of(given: Evaluation | Mapping[str, Any]) -> Metrics:
         first = given.systems[0]
         found = _with_intervals(first.metrics, first.intervals)
         return found | {"coverage": {"value": first.coverage, "low": None, "high": None}}
+    if not isinstance(given, Mapping):
+        raise DataError(f"metrics are {given!r:.60}; pass {{name: number}}, or an Evaluation")
     return {str(name): _one(str(name), value) for name, value in given.items()}
 
 
@@ -64,6 +67,10 @@ def _with_intervals(metrics: Mapping[str, float], intervals: Mapping[str, Interv
     return plain
 
 
+def _fits(number: Any) -> bool:
+    return is_number(number) and not (isinstance(number, int) and abs(number) > sys.float_info.max)
+
+
 def _one(name: str, value: Any) -> dict[str, float | None]:
     if isinstance(value, Interval):
         value = (value.estimate, value.low, value.high)
@@ -71,7 +78,7 @@ def _one(name: str, value: Any) -> dict[str, float | None]:
         value = (value.get("value", value.get("estimate")), value.get("low"), value.get("high"))
     elif is_number(value) or value is None:
         value = (value, None, None)
-    if isinstance(value, Sequence) and len(value) == 3 and all(one is None or is_number(one) for one in value):
+    if isinstance(value, Sequence) and len(value) == 3 and all(one is None or _fits(one) for one in value):
         numbers = [None if one is None else float(np.float64(one)) for one in value]
         plain: dict[str, float | None] = json_safe(dict(zip(("value", "low", "high"), numbers, strict=True)))
         return plain

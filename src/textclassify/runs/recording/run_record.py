@@ -12,9 +12,11 @@ from typing import Any, Self
 from textclassify.core.labels import LabelSchema
 from textclassify.core.result import ClassificationResult
 from textclassify.core.texts import did_you_mean
+from textclassify.core.types import TrainingData
 from textclassify.errors import DataError
 from textclassify.llm.store.spending import Spending, begin_counting, end_counting
 from textclassify.runs.recording.cost_summary import costs_of
+from textclassify.runs.recording.facts_shape import problem_in
 from textclassify.runs.recording.mlflow_hook import log_to_mlflow
 from textclassify.runs.recording.prediction_cache import cached_predictions
 from textclassify.runs.recording.run_facts import (
@@ -62,6 +64,7 @@ class Run(RunFolder):
         super().__init__(folder, facts)
         self._spending: Spending | None = None
         self._costs_given = False
+        self._metrics_given = False
         self.on_finished: Callable[[Run], object] | None = None
 
     @classmethod
@@ -103,7 +106,8 @@ class Run(RunFolder):
 
         """
         started = started or dt.datetime.now(dt.UTC)
-        schema = labels or next((one.schema for one in (test_data, data) if hasattr(one, "schema")), None)
+        schema = next((one.schema for one in (test_data, data) if hasattr(one, "schema")), None)
+        schema = schema if labels is None else LabelSchema.of(labels)
         facts: dict[str, Any] = {
             "format": FORMAT,
             "id": run_id or new_id(started),
@@ -111,7 +115,7 @@ class Run(RunFolder):
             "status": RUNNING,
             "started": started.isoformat(timespec="microseconds"),
             "seconds": {},
-            "command": None if command is None else without_keys(command),
+            "command": without_keys(command) if isinstance(command, str) else command,
             "config": plain_settings(config),
             "origins": dict(origins or {}),
             "labels": None if schema is None else schema.to_dict(),
@@ -125,6 +129,7 @@ class Run(RunFolder):
             "files": {},
         }
         run = cls(Path(folder), json_safe(facts))
+        run._set()
         make_folder(run.folder)
         for file in _RESULTS:
             (run.folder / file).unlink(missing_ok=True)
@@ -157,6 +162,8 @@ class Run(RunFolder):
     ) -> Path:
         """Write `predictions.parquet`, and `metrics.json` where gold answers are known; return the former's path.
 
+        Metrics that `save_metrics` was given stay; others are those of the answers that were saved last.
+
         Args:
             result: answers to n texts; or an evaluation, which knows its texts and gold answers.
             texts: the n texts; None with an evaluation.
@@ -180,15 +187,24 @@ class Run(RunFolder):
         if self.facts["labels"] is None or self.schema.names != rows.schema.names:
             self.facts["labels"] = rows.schema.to_dict()
         before = self.facts["data"]["test"] or {}
-        self.facts["data"]["test"] = {"file": before.get("file"), **rows.hashes}
+        same = rows.data is None and before.get("texts_sha256") == rows.hashes["texts_sha256"]
+        self.facts["data"]["test"] = before if same else {"file": before.get("file"), **rows.hashes}
         path = self.folder / PREDICTIONS_FILE
         write_whole(path, stream.getvalue())
         self.__dict__.pop("predictions", None)
         self._write_facts()
-        if rows.data is not None and not self.metrics:
-            known = result if isinstance(result, Evaluation) else metrics_of_result(result, rows.data)
-            self.save_metrics(known)
+        if not self._metrics_given:
+            self._measure(result, rows.data)
         return path
+
+    def _measure(self, result: ClassificationResult | Evaluation, data: TrainingData | None) -> None:
+        """Write the metrics of the answers that were saved last; none are left of others."""
+        for file in (METRICS_FILE, EVALUATION_FILE):
+            (self.folder / file).unlink(missing_ok=True)
+        if isinstance(result, Evaluation):
+            self._write_metrics(result)
+        elif data is not None:
+            self._write_metrics(metrics_of_result(result, data))
 
     def cached_predictions(
         self, texts: Any, labels: Any = None, *, strict: bool = False
@@ -231,9 +247,14 @@ class Run(RunFolder):
 
         """
         self._require_running()
+        self._metrics_given = True
+        return self._write_metrics(metrics)
+
+    def _write_metrics(self, metrics: Evaluation | Mapping[str, Any]) -> Path:
+        found = metrics_of(metrics)
         if isinstance(metrics, Evaluation):
             write_json(self.folder / EVALUATION_FILE, metrics.to_dict())
-        write_json(self.folder / METRICS_FILE, metrics_of(metrics))
+        write_json(self.folder / METRICS_FILE, found)
         return self.folder / METRICS_FILE
 
     def save_costs(self, parts: Mapping[str, Spending]) -> Path:
@@ -251,10 +272,10 @@ class Run(RunFolder):
 
         """
         self._require_running()
-        for name, value in facts.items():
+        for name in facts:
             if name not in self.facts:
                 raise DataError(f"run.json has no key {name!r}{did_you_mean(name, self.facts)}")
-            self.facts[name] = json_safe(value)
+        self._set(**json_safe(facts))
         self._write_facts()
 
     def finish(self, seconds: Mapping[str, float] | None = None) -> None:
@@ -288,11 +309,18 @@ class Run(RunFolder):
         if seconds is None and not self.facts["seconds"]:
             began = dt.datetime.fromisoformat(self.facts["started"])
             seconds = {"total": (dt.datetime.now(dt.UTC) - began).total_seconds()}
-        self.facts["seconds"] |= json_safe(dict(seconds or {}))
+        self._set(seconds=self.facts["seconds"] | json_safe(dict(seconds or {})))
         self.facts["environment"] = environment()  # now that torch may be loaded
         self.facts["files"] = self._checksums()
         self.facts["status"] = status
         self._write_facts()
+
+    def _set(self, **facts: Any) -> None:
+        """Change facts, or none of them where one is wrong."""
+        problem = problem_in(self.facts | facts)
+        if problem is not None:
+            raise DataError(f"the record of run {self.id} {problem}; pass another value")
+        self.facts |= facts
 
     def _write_facts(self) -> None:
         write_json(self.folder / RUN_FILE, self.facts)
