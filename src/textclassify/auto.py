@@ -17,6 +17,7 @@ from textclassify.core.labels import LabelSchema
 from textclassify.core.result import ClassificationResult
 from textclassify.core.saved_classifiers import read_part
 from textclassify.core.scores import Scores
+from textclassify.core.splits import honest_part
 from textclassify.core.tables import is_table, to_frame
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.fusion import FusionEnsemble
@@ -172,7 +173,7 @@ class AutoFusionClassifier(TextClassifier):
             ConfigError: this fusion has nothing else to answer with.
 
         """
-        data, _ = dataset.honest_part(self._labelled(texts, labels, options.pop("groups", None)))
+        data, _ = honest_part(self._labelled(texts, labels, options.pop("groups", None)))
         with self.config_.limited():
             return self.ensemble_.cost_curve(data.texts, data.schema.decode(data.gold), groups=data.groups, **options)
 

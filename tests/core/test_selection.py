@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from textclassify.core.dataset import content_hash, honest_part, labelled_data, split, texts_of, training_data
+from textclassify.core.dataset import content_hash, labelled_data, texts_of, training_data
+from textclassify.core.splits import honest_part, split
 from textclassify.core.types import TrainingData
 from textclassify.errors import DataError
 

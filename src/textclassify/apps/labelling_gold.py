@@ -17,6 +17,7 @@ from textclassify.core.columns import text_column_of
 from textclassify.core.files import STANDARD_INPUT
 from textclassify.core.result import NO_LABEL
 from textclassify.core.scales import Status
+from textclassify.core.splits import split
 from textclassify.core.texts import is_missing
 from textclassify.core.types import TrainingData
 from textclassify.errors import DataError
@@ -82,7 +83,7 @@ def gold_rows(
     if len(rows) < MIN_MEASURED:
         short = f"all {len(rows)} labelled rows choose the point to work at: how often it is right is not measured"
         return Gold(rows, None, "; ".join(filter(None, [note, f"{short}, which takes {MIN_MEASURED}"])))
-    return Gold(*dataset.split(rows, 0.5, random_state=random_state), note)
+    return Gold(*split(rows, 0.5, random_state=random_state), note)
 
 
 def _labelled_table(file: str, column: str, text_column: str | None) -> tuple[pd.DataFrame, str]:

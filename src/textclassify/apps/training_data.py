@@ -13,6 +13,7 @@ from textclassify.core.columns import labelled_columns
 from textclassify.core.files import HUB, read_hub, read_table
 from textclassify.core.findings import describe
 from textclassify.core.labels import LabelSchema
+from textclassify.core.splits import split
 from textclassify.core.texts import listed
 from textclassify.core.types import TrainingData
 from textclassify.errors import ConfigError, DataError
@@ -106,7 +107,7 @@ def read_data(config: Config, say: Callable[[str], None]) -> FoundData:
 
 def _split(data: TrainingData, config: Config) -> tuple[TrainingData, TrainingData]:
     try:
-        return dataset.split(data, config.test_size, random_state=config.random_state)
+        return split(data, config.test_size, random_state=config.random_state)
     except DataError as error:
         raise DataError(
             f"{config.data}: no row can be held out of {len(data)}: rows of one wording or group stay together, and "

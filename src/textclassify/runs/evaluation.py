@@ -15,6 +15,7 @@ from textclassify.core.contract import TextClassifier
 from textclassify.core.progress import doing
 from textclassify.core.scores import Scores, check_same_labels
 from textclassify.core.seeds import check_seed
+from textclassify.core.splits import honest_part
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.combining.calibration_report import CalibrationReport, calibration_report
 from textclassify.ensemble.combining.rows import complete
@@ -76,7 +77,7 @@ def evaluate(
     policy.check()
     ensemble: Any = getattr(classifier, "ensemble_", classifier)
     schema = ensemble._require_schema()  # noqa: SLF001 - classifiers that need no training have no `schema_`
-    data, left_out = dataset.honest_part(
+    data, left_out = honest_part(
         dataset.labelled_data(texts, labels, schema=schema, multi_label=schema.multi_label, groups=groups)
     )
     seen = np.asarray(getattr(ensemble, "training_row_ids_", ()) if seen_row_ids is None else seen_row_ids, np.uint64)

@@ -15,6 +15,7 @@ from textclassify.core.columns import text_column_of
 from textclassify.core.contract import TextClassifier
 from textclassify.core.findings import describe
 from textclassify.core.saved_classifiers import load
+from textclassify.core.splits import split_rows
 from textclassify.core.tables import to_frame
 from textclassify.core.types import TrainingData
 from textclassify.errors import DataError
@@ -45,7 +46,7 @@ class FusionUtils:
         """Return a training and a test frame with the columns and the index of the table.
 
         Label shares are alike in both; rows of equal text or of one group are on one side. See
-        `textclassify.core.dataset.split`.
+        `textclassify.core.splits.split`.
 
         Args:
             df: a table with a text column and labels.
@@ -68,7 +69,7 @@ class FusionUtils:
             multi_label=multi_label,
             group_column=group_column,
         )
-        train, test = dataset.split_rows(data, test_size, random_state=random_state)
+        train, test = split_rows(data, test_size, random_state=random_state)
         frame = df if isinstance(df, pd.DataFrame) else to_frame(df)
         return frame.loc[train], frame.loc[test]
 

@@ -12,6 +12,7 @@ from textclassify.core import dataset
 from textclassify.core.labels import LabelSchema
 from textclassify.core.result import ClassificationResult
 from textclassify.core.scales import Status
+from textclassify.core.splits import split
 from textclassify.core.texts import blank_rows, hash_wordings
 from textclassify.core.types import TrainingData
 from textclassify.ensemble.combining.rows import complete
@@ -49,7 +50,7 @@ class GoldParts:
                 note=f"only {len(measurable)} of {len(data)} gold rows are new to the teacher and drawn at random: all "
                 f"teach, and how often the student is right is not known; it takes {2 * MIN_GOLD}",
             )
-        _, test = dataset.split(data.take(measurable), 0.5, random_state=random_state)
+        _, test = split(data.take(measurable), 0.5, random_state=random_state)
         measured = data.clusters[measurable[np.isin(data.wording_ids[measurable], test.wording_ids)]]
         return cls(data.take(~np.isin(data.clusters, measured)), test)
 
