@@ -18,7 +18,6 @@ copyright = author  # noqa: A001 - Sphinx's name for it
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_copybutton"]
-exclude_patterns = ["README.md"]
 nitpicky = False  # types of other libraries have no pages here
 
 html_theme = "furo"

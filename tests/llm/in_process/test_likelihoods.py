@@ -1,6 +1,7 @@
 """Likelihoods of a model in this process: which prompt is scored, and what is computed only once."""
 
 import sqlite3
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ class CountingScorer:
     """Stands in for a model, and remembers what it was asked: long texts and long answers are unlikely."""
 
     identity = "counting"
+    source = SimpleNamespace(name="counting")
 
     def __init__(self, weights=10**8):
         self.calls = []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from time import monotonic
 
 import pytest
 
 from textclassify.llm.llm_classifier import LLMClassifier
-from textclassify.llm.store.spending import Waits, begin_counting, counted, end_counting, listeners
+from textclassify.llm.store.spending import Spending, Waits, begin_counting, counted, end_counting, listeners
 from textclassify.llm.store.tally import Tally
 from textclassify.testing import ScriptedChat
 
@@ -78,5 +79,14 @@ def test_nobody_counts_after_the_end():
         begin_counting(spending)
         end_counting(spending)
         end_counting(spending)
+
+    assert listeners() == before
+
+
+def test_whoever_is_dropped_without_an_end_counts_no_more():
+    """A run that was begun and forgotten must not hold on to all that is asked later."""
+    before = listeners()
+    begin_counting(Spending())
+    gc.collect()
 
     assert listeners() == before

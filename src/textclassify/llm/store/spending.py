@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from statistics import median, quantiles
 from time import monotonic
 from typing import Protocol
+from weakref import ref
 
 from textclassify.llm.store.tally import Tally
 
@@ -121,7 +122,8 @@ class Spending:
         return [one for one in (*remote, *local) if one.calls or one.cached]
 
 
-_listening: ContextVar[tuple[Spending, ...]] = ContextVar("listening", default=())
+_listening: ContextVar[tuple[ref[Spending], ...]] = ContextVar("listening", default=())
+"""Who counts here; whoever is dropped without an end, such as a run that was never finished, counts no more."""
 
 
 @contextmanager
@@ -140,17 +142,17 @@ def counted() -> Iterator[Spending]:
 
 def begin_counting(spending: Spending) -> None:
     """Have everything from now on counted, until `end_counting`; for what begins and ends in different functions."""
-    _listening.set((*_listening.get(), spending))
+    _listening.set((*map(ref, listeners()), ref(spending)))
 
 
 def end_counting(spending: Spending) -> None:
     """Count no more; nothing happens where it was not counting."""
-    _listening.set(tuple(one for one in _listening.get() if one is not spending))
+    _listening.set(tuple(ref(one) for one in listeners() if one is not spending))
 
 
 def listeners() -> tuple[Spending, ...]:
     """Return who counts here."""
-    return _listening.get()
+    return tuple(one for listening in _listening.get() if (one := listening()) is not None)
 
 
 def _of_remote(provider: str, model: str, rounds: list[Asking]) -> ModelSpending:
