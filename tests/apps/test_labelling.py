@@ -147,8 +147,9 @@ def test_a_student_is_taught_by_the_labels(run, folder: Path) -> None:
     assert "the student labels every text; its teacher 100.0%" in result.stderr
 
 
-def test_a_dry_run_asks_nobody(run, llm) -> None:
+def test_a_dry_run_asks_nobody_and_needs_no_key(run, llm, monkeypatch) -> None:
     """The number of questions and their price are known before anything is spent."""
+    monkeypatch.delenv("OPENAI_API_KEY")
     asking = ("--provider", "openai", "--model", "gpt-4o-mini")
 
     result = run("label", "texts.csv", "-l", "labels.yaml", *asking, "--dry-run", "--json")

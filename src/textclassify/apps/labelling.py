@@ -68,7 +68,6 @@ def rac_classifier(
     Raises:
         ConfigError: the options do not fit together, or a model or address is named without a provider.
         LabelError: the label file cannot be used, or `other` is none of its labels.
-        AuthenticationError: the provider's key is missing.
 
     """
     from textclassify.rac.examples import examples_by_label
@@ -82,15 +81,13 @@ def rac_classifier(
         with said_of(f"--examples {str(examples)!r}"):
             schema = schema.with_examples(examples_by_label(examples, schema))
     asked = None if provider is None else LLMClassifier(provider=provider, model=model, base_url=base_url)
-    found = RACClassifier(
+    return RACClassifier(
         schema,
         asked,
         other=None if other is None else _named(schema, other),
         random_state=random_state,
         **{name: value for name, value in options.items() if value is not None},
     )
-    found.check_model()
-    return found
 
 
 def _named(schema: LabelSchema, name: str) -> Label:

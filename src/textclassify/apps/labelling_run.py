@@ -108,9 +108,11 @@ class LabellingRun:
             DataError: rows cannot be read or used.
             StorageError: a file or folder cannot be written.
             BudgetError: the money is spent that a limit around the call allows.
+            AuthenticationError: the provider's key is missing.
 
         """
         file_format = self._check()
+        self.classifier.check_model()
         asks = asks_remotely(self.classifier)
         with resumable(asks, _AGAIN):
             gold = self._gold()

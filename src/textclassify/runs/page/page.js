@@ -8,6 +8,13 @@
     return node;
   };
 
+  const breakable = (node) => {  // a long label is broken behind its underscores rather than inside a word
+    const parts = node.textContent.split(/(?<=_)/);
+    node.textContent = parts.shift();
+    for (const part of parts) node.append(make("wbr"), part);
+    return node;
+  };
+
   // ---- Theme: the system's, until a reader chooses
   const root = document.documentElement;
   const button = find("theme");
@@ -138,9 +145,9 @@
       const known = data.flags[at] & KNOWN;
       const right = data.flags[at] & CORRECT;
       const answer = cell("answer", "");
-      answer.append(make("span", inWords(data.said[0][at]), known ? (right ? "right" : "wrong") : ""));
+      answer.append(breakable(make("span", inWords(data.said[0][at]), known ? (right ? "right" : "wrong") : "")));
       if (known) answer.append(make("span", right ? " (right)" : " (wrong)", "note"));
-      const gold = cell("gold", known ? inWords(data.gold[at]) : "unknown");
+      const gold = breakable(cell("gold", known ? inWords(data.gold[at]) : "unknown"));
       if (data.flags[at] & SUSPECT) gold.append(" ", make("span", "may be wrong", "mark"));
       const last = cell("more", "");
       const toggle = make("button", "More");
