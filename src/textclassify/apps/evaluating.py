@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from textclassify.apps.answering import policy_for
 from textclassify.apps.asked_models import asks_remotely, resumable
@@ -14,6 +15,8 @@ from textclassify.apps.models import MODEL_FOLDER, is_model, load_model
 from textclassify.apps.predicting import check_output
 from textclassify.apps.pricing import price_per_call
 from textclassify.core import dataset
+from textclassify.core.contract import TextClassifier
+from textclassify.core.types import TrainingData
 from textclassify.ensemble.deferring.cost_report import CostCurve
 from textclassify.errors import ConfigError, DataError, StorageError
 from textclassify.llm.store.spending import counted
@@ -73,18 +76,7 @@ def evaluate_file(
     fusion = getattr(getattr(classifier, "ensemble_", classifier), "fusion_", None)
     if curve_file is not None and (not llm or getattr(fusion, "deferral_", None) is None):
         raise ConfigError(f"there is no cost curve: {str(model)!r} asks no language model here, or nothing else")
-    config = getattr(classifier, "config_", None)
-    try:
-        data = dataset.labelled_data(
-            file,
-            schema=classifier.schema_,
-            text_column=text_column or getattr(config, "text_column", None),
-            label_columns=label_columns or getattr(config, "label_columns", None),
-            multi_label=classifier.schema_.multi_label,
-            group_column=getattr(config, "group_column", None),
-        )
-    except DataError as error:
-        raise type(error)(str(error) if file in str(error) else f"{file}: {error}") from error
+    data = _labelled(classifier, file, text_column, label_columns)
     asks = llm and asks_remotely(classifier, evaluated=True)
     started, start = dt.datetime.now(dt.UTC), perf_counter()
     resumes = resumable(asks, "run the same command again to go on")
@@ -100,23 +92,13 @@ def evaluate_file(
             cost_per_call=price,
             random_state=seed,
         )
-    seconds = perf_counter() - start
+    seconds = {"evaluation": perf_counter() - start}
     if curve_file is not None and evaluation.cost_curve is not None:
         _write_curve(evaluation.cost_curve, curve_file)
     if output is None:
         return evaluation, None
-    record = Run.begin(
-        output,
-        name=output.resolve().name,
-        config=config,
-        labels=classifier.schema_,
-        test_data=data_facts(evaluation.data, file),
-        seeds=seed,
-        command=command,
-        started=started,
-        counts=False,
-    )
-    with record:
+    about = {"test_data": data_facts(evaluation.data, file), "seeds": seed, "command": command, "started": started}
+    with _begun(output, classifier, about) as record:
         record.note(thresholds=thresholds_of(classifier))
         record.save_predictions(evaluation)
         record.save_metrics(evaluation)
@@ -124,8 +106,43 @@ def evaluate_file(
         facts = RunFacts(title=f"{model} on {file}", commands=[command])
         ladder = getattr(getattr(classifier, "ensemble_", classifier), "ladder_report_", None)
         report = write_report(output, evaluation, facts, ladder)
-        record.finish({"evaluation": seconds})
+        record.finish(seconds)
     return evaluation, report
+
+
+def _labelled(
+    classifier: TextClassifier, file: str, text_column: str | None, label_columns: Sequence[str] | None
+) -> TrainingData:
+    """Return the labelled texts of a file, its columns as named, else as in training, else as recognised.
+
+    Raises:
+        DataError: they cannot be used; the message names the file and the row.
+
+    """
+    config = getattr(classifier, "config_", None)
+    try:
+        return dataset.labelled_data(
+            file,
+            schema=classifier.schema_,
+            text_column=text_column or getattr(config, "text_column", None),
+            label_columns=label_columns or getattr(config, "label_columns", None),
+            multi_label=classifier.schema_.multi_label,
+            group_column=getattr(config, "group_column", None),
+        )
+    except DataError as error:
+        raise type(error)(str(error) if file in str(error) else f"{file}: {error}") from error
+
+
+def _begun(output: Path, classifier: TextClassifier, about: Mapping[str, Any]) -> Run:
+    """Return the record of an evaluation in its folder; its costs were counted before."""
+    return Run.begin(
+        output,
+        name=output.resolve().name,
+        config=getattr(classifier, "config_", None),
+        labels=classifier.schema_,
+        counts=False,
+        **about,
+    )
 
 
 def _write_curve(curve: CostCurve, path: Path) -> None:
