@@ -54,6 +54,17 @@ def test_the_model_card_has_the_metrics_of_the_run(trained: Path) -> None:
     assert found.facts["data"]["test"]["sha256"] in card
 
 
+def test_described_labels_do_not_flood_what_is_shown(run, folder: Path) -> None:
+    """An evaluation knows the whole label cards of its model; a page of them would hide the rest."""
+    config = {"labels": {"billing": "charges and invoices", "delivery": "parcels on their way"}}
+    Run.begin(folder / "described", config=config).finish()
+
+    shown = run("runs", "show", "described").stdout
+
+    assert "charges and invoices" not in shown
+    assert "charges and invoices" in run("runs", "show", "described", "--json").stdout
+
+
 def test_flags_that_exclude_each_other_are_said(run, trained: Path) -> None:
     """One of them would be passed over in silence."""
     for words in (["runs", "export", trained], ["predict", trained / "model", "test.csv"]):

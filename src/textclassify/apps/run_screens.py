@@ -224,9 +224,14 @@ def _data(facts: Mapping[str, Any]) -> str:
 
 
 def _settings(facts: Mapping[str, Any]) -> str:
-    """Return the settings that somebody chose; all of them where nobody wrote down where they come from."""
+    """Return the settings that somebody chose; all of them where nobody wrote down where they come from.
+
+    Labels that are described in the settings themselves are left out: their names have a line of their own.
+    """
     origins = facts.get("origins") or {}
     chosen = {name: value for name, value in facts["config"].items() if origins or value is not None}
+    if isinstance(chosen.get("labels"), Mapping | list):
+        del chosen["labels"]
     if origins:
         chosen = {name: value for name, value in chosen.items() if origins.get(name, "default") != "default"}
     return ", ".join(
